@@ -1,0 +1,20 @@
+"""What `import chainrule` costs a program that uses NumPy anyway."""
+
+import subprocess
+import sys
+
+from bench.harness import Beyond, Contenders, Thunk, benchmark, race
+
+
+def _fresh_process(module: str) -> Thunk:
+    command = [sys.executable, "-c", f"import {module}"]
+    return lambda: subprocess.run(command, check=True).returncode
+
+
+@benchmark(goal=Beyond(0.100, "numpy"))
+def import_time() -> Contenders:
+    """A fresh process that imports chainrule, beside one that imports NumPy.
+
+    Limit: NumPy itself, which chainrule needs.
+    """
+    return race(0, {module: _fresh_process(module) for module in ("chainrule", "numpy")})

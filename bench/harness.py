@@ -1,0 +1,271 @@
+"""Times ours and its rivals in one run, interleaved, after checking that all of them compute the same."""
+
+import gc
+import importlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from statistics import median
+from time import perf_counter
+from types import ModuleType
+
+import numpy as np
+
+Thunk = Callable[[], object]
+Contenders = dict[str, Thunk]
+
+OURS = "chainrule"
+ROUNDS = 15
+BATCH = 0.02  # seconds: long beside one reading of the clock, short beside a change in the machine's load
+
+BENCHMARKS: dict[str, "Benchmark"] = {}
+ABSENT: set[str] = set()
+
+
+# --- what a benchmark states ---
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """The goal: ours takes at most so many times the time of a rival."""
+
+    at_most: float
+    rival: str
+
+    def reached(self, ours: float, theirs: float) -> float:
+        return ours / theirs
+
+    def __str__(self) -> str:
+        return f"≤ {self.at_most:g}× {self.rival}"
+
+
+@dataclass(frozen=True, slots=True)
+class Beyond:
+    """The goal: ours takes at most so many seconds more than a rival."""
+
+    at_most: float
+    rival: str
+
+    def reached(self, ours: float, theirs: float) -> float:
+        return ours - theirs
+
+    def __str__(self) -> str:
+        return f"≤ {self.rival} + {show_time(self.at_most)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A function that prepares, checks and returns the contenders, and what is known beforehand."""
+
+    name: str
+    topic: str
+    what: str
+    limit: str
+    prepare: Callable[[], Contenders]
+    goal: Ratio | Beyond | None = None
+    elements: int | None = None
+    rounds: int = ROUNDS
+
+
+def benchmark(
+    *,
+    sizes: Sequence[int] = (),
+    per: str = "call",
+    goal: Ratio | Beyond | None = None,
+    name: str | None = None,
+    rounds: int = ROUNDS,
+):
+    """Register a benchmark.
+
+    Its docstring says what is timed and, after ``Limit:``, what the machine would allow. With `sizes` it
+    takes the size as its argument and is registered once for each; ``per="element"`` divides by the size.
+    """
+
+    def register(prepare):
+        what, limit = _read_docstring(prepare)
+        for size in sizes or (None,):
+            full_name = (name or prepare.__name__) + (f"[{size}]" if size else "")
+            BENCHMARKS[full_name] = Benchmark(
+                name=full_name,
+                topic=prepare.__module__.rpartition(".")[2].removeprefix("bench_"),
+                what=what,
+                limit=limit,
+                prepare=(lambda size=size: prepare(size)) if size else prepare,
+                goal=goal,
+                elements=size if per == "element" else None,
+                rounds=rounds,
+            )
+        return prepare
+
+    return register
+
+
+def _read_docstring(prepare: Callable) -> tuple[str, str]:
+    what, found, limit = " ".join((inspect.getdoc(prepare) or "").split()).partition("Limit:")
+    if not found:
+        raise TypeError(
+            f"the docstring of {prepare.__name__} does not say 'Limit: …', what the machine allows"
+        )
+    return what.strip(" ."), limit.strip(" .")
+
+
+def rival(module: str) -> ModuleType | None:
+    """An optional contender, on one thread; None where it is not installed, which the summary says."""
+    try:
+        found = importlib.import_module(module)
+    except ImportError:
+        ABSENT.add(module)
+        return None
+    if module == "torch":
+        found.set_num_threads(1)
+    return found
+
+
+def race(
+    reference: object,
+    contenders: dict[str, Thunk | None],
+    *,
+    result: Callable[[Thunk], object] = lambda thunk: thunk(),
+    rtol: float = 1e-12,
+    atol: float = 0.0,
+) -> Contenders:
+    """The contenders that are present, each checked before any is timed.
+
+    `reference` is an array or number, or a tuple of them; `result` makes the same from a contender, by
+    default in one call.
+    """
+    present = {name: thunk for name, thunk in contenders.items() if thunk is not None}
+    for name, thunk in present.items():
+        _check(name, result(thunk), reference, rtol, atol)
+    return present
+
+
+def _check(name: str, result: object, reference: object, rtol: float, atol: float) -> None:
+    results = result if isinstance(result, tuple) else (result,)
+    references = reference if isinstance(reference, tuple) else (reference,)
+    for actual, desired in zip(results, references, strict=True):
+        np.testing.assert_allclose(
+            np.asarray(actual), np.asarray(desired), rtol, atol, err_msg=f"{name} differs from the reference"
+        )
+
+
+# --- timing ---
+
+
+def measure(contenders: Contenders, rounds: int) -> dict[str, list[float]]:
+    """Seconds per call of each contender in each round. Every round begins with another contender."""
+    gc.collect()  # and leave it on: what the collector does to a tape is part of its cost
+    calls = {name: calls_per_batch(thunk) for name, thunk in contenders.items()}
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    names = list(contenders)
+    for k in range(rounds):
+        first = k % len(names)
+        for name in names[first:] + names[:first]:
+            times[name].append(time_per_call(contenders[name], calls[name]))
+    return times
+
+
+def calls_per_batch(thunk: Thunk) -> int:
+    """How many calls make a batch long enough to be timed."""
+    calls = 1
+    while (seconds := calls * time_per_call(thunk, calls)) < BATCH:
+        calls = max(calls + 1, min(10 * calls, int(1.2 * calls * BATCH / seconds)))
+    return calls
+
+
+def time_per_call(thunk: Thunk, calls: int) -> float:
+    start = perf_counter()
+    for _ in repeat(None, calls):
+        thunk()
+    return (perf_counter() - start) / calls
+
+
+# --- results ---
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The seconds per call of each contender, by rounds."""
+
+    benchmark: Benchmark
+    times: dict[str, list[float]]
+
+    def compare(self, other: str, by: Callable[[float, float], float]) -> list[float]:
+        """Ours against a rival, round by round: a slow minute of the machine hits both."""
+        return [by(ours, theirs) for ours, theirs in zip(self.times[OURS], self.times[other], strict=True)]
+
+    def ratios(self, other: str) -> list[float]:
+        return self.compare(other, lambda ours, theirs: ours / theirs)
+
+    @property
+    def reached(self) -> float | None:
+        """The number that the goal bounds; None without a goal, or without the rival it names."""
+        goal = self.benchmark.goal
+        if goal is None or goal.rival not in self.times:
+            return None
+        return median(self.compare(goal.rival, goal.reached))
+
+    @property
+    def met(self) -> bool | None:
+        return None if self.reached is None else self.reached <= self.benchmark.goal.at_most
+
+    def __str__(self) -> str:
+        b = self.benchmark
+        lines = [f"{b.name}: {b.what}", f"  limit      {b.limit}"]
+        for name, times in self.times.items():
+            line = f"  {name:<10} {show_times(times, b.elements)}"
+            if name != OURS:
+                ratios = self.ratios(name)
+                line += f"   ours/{name} {median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+            lines.append(line)
+        if b.goal:
+            lines.append(f"  goal       {b.goal}: {self._verdict()}")
+        return "\n".join(lines)
+
+    def _verdict(self) -> str:
+        goal = self.benchmark.goal
+        if self.reached is None:
+            return f"unknown, {goal.rival} is not installed"
+        unit = "×" if isinstance(goal, Ratio) else " s"
+        return f"{'met' if self.met else 'NOT MET'}, {self.reached:.3g}{unit}"
+
+    def to_json(self) -> dict:
+        b = self.benchmark
+        return {
+            "name": b.name,
+            "topic": b.topic,
+            "what": b.what,
+            "limit": b.limit,
+            "elements": b.elements,
+            "seconds_per_call": self.times,
+            "ratios": {name: median(self.ratios(name)) for name in self.times if name != OURS},
+            "goal": str(b.goal) if b.goal else None,
+            "reached": self.reached,
+            "met": self.met,
+        }
+
+
+def run(b: Benchmark) -> Result:
+    """Prepare, check, and time."""
+    return Result(b, measure(b.prepare(), b.rounds))
+
+
+def show_times(times: Sequence[float], elements: int | None) -> str:
+    """Median and range, e.g. `26.1 µs (25 to 30.2)`, in the unit of the median."""
+    per, unit = (elements, "/element") if elements else (1, "")
+    scale, symbol = _unit(median(times) / per)
+    middle, low, high = (f"{t / per / scale:.3g}" for t in (median(times), min(times), max(times)))
+    return f"{middle:>6} {symbol}{unit} ({low} to {high})"
+
+
+def show_time(seconds: float) -> str:
+    scale, symbol = _unit(seconds)
+    return f"{seconds / scale:.3g} {symbol}"
+
+
+def _unit(seconds: float) -> tuple[float, str]:
+    return next(((s, name) for s, name in _UNITS if abs(seconds) >= s), (1e-9, "ns"))
+
+
+_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))

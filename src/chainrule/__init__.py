@@ -1,0 +1,53 @@
+"""chainrule: exact gradients of Python functions, fast, that can say where they come from.
+
+>>> import chainrule as cr
+>>> w = cr.tensor(1.0, requires_grad=True)
+>>> L = 4 * w + w**3
+>>> L.backward()
+>>> w.grad
+tensor(7.)
+"""
+
+import math as _math
+
+import numpy as _np
+
+from chainrule.api.functional import grad as grad
+from chainrule.api.functional import hessian as hessian
+from chainrule.api.functional import hvp as hvp
+from chainrule.api.functional import jacfwd as jacfwd
+from chainrule.api.functional import jacobian as jacobian
+from chainrule.api.functional import jacrev as jacrev
+from chainrule.api.functional import jvp as jvp
+from chainrule.api.functional import value_and_grad as value_and_grad
+from chainrule.api.functional import vjp as vjp
+from chainrule.eager.formatting import set_printoptions as set_printoptions
+from chainrule.eager.tensor import Tensor as Tensor
+from chainrule.errors import ChainruleError as ChainruleError
+from chainrule.errors import GradientNote as GradientNote
+from chainrule.ops.array import *  # noqa: F403
+from chainrule.ops.contract import *  # noqa: F403
+from chainrule.ops.creation import *  # noqa: F403
+from chainrule.ops.elementwise import *  # noqa: F403
+from chainrule.ops.index import *  # noqa: F403
+from chainrule.ops.reduce import *  # noqa: F403
+from chainrule.tape.modes import enable_grad as enable_grad
+from chainrule.tape.modes import inference_mode as inference_mode
+from chainrule.tape.modes import is_grad_enabled as is_grad_enabled
+from chainrule.tape.modes import is_inference_mode_enabled as is_inference_mode_enabled
+from chainrule.tape.modes import no_grad as no_grad
+from chainrule.tape.modes import set_grad_enabled as set_grad_enabled
+from chainrule.tape.promote import get_default_dtype as get_default_dtype
+from chainrule.tape.promote import set_default_dtype as set_default_dtype
+
+__version__ = "0.1.0"
+
+float64 = double = _np.dtype(_np.float64)
+float32 = float = _np.dtype(_np.float32)
+complex128 = cdouble = _np.dtype(_np.complex128)
+complex64 = cfloat = _np.dtype(_np.complex64)
+int64 = long = _np.dtype(_np.int64)
+int32 = int = _np.dtype(_np.int32)
+uint8 = _np.dtype(_np.uint8)
+bool = _np.dtype(_np.bool_)
+pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan

@@ -1,0 +1,198 @@
+"""chainrule doctor: what works on this machine, and how to get the rest."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import statistics
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Annotated
+
+import typer
+
+from chainrule.cli import output
+
+OK, MISSING, BROKEN = "ok", "missing", "broken"
+_MARKS = {OK: "✓", MISSING: "-", BROKEN: "✗"}
+
+# Package and what it is for; extras with the name under which pip knows them.
+_REQUIRED = (
+    ("numpy", "arrays"),
+    ("scipy", "special functions, linear algebra"),
+    ("llvmlite", "machine code"),
+    ("optree", "nested arguments"),
+    ("rich", "tables in the terminal"),
+    ("typer", "this command"),
+)
+_EXTRAS = (
+    ("matplotlib", "plot", "figures drawn by matplotlib"),
+    ("IPython", "notebook", "notebooks"),
+    ("anywidget", "notebook", "live pictures in notebooks"),
+    ("starlette", "play", "the playground"),
+    ("uvicorn", "play", "the playground"),
+    ("dask", "dask", "several machines"),
+    ("torch", "torch", "exchange with PyTorch"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `state` is ok, missing or broken, `fix` says how to change that."""
+
+    name: str
+    state: str
+    detail: str
+    needed: bool = True
+    fix: str | None = None
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> None:
+    """What works on this machine, and how to get the rest.
+
+    \b
+    Computes a gradient and compares it with the answer, times one step, loads
+    LLVM, names the BLAS, and lists the packages that chainrule uses.
+    Exit status: 0 if everything that is needed works, else 1.
+
+    \b
+    Examples
+      chainrule doctor
+      chainrule doctor --json > report.json       to send with a bug report
+    """
+    findings = examine()
+    healthy = all(f.state == OK for f in findings if f.needed)
+    if as_json:
+        output.say_json({"healthy": healthy, **machine(), "findings": [asdict(f) for f in findings]})
+    else:
+        _say(findings, healthy=healthy)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def machine() -> dict[str, str | int]:
+    """Versions, system and terminal; no names of people or folders."""
+    import chainrule
+
+    return {
+        "chainrule": chainrule.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        "terminal": f"{output.width()} columns, {sys.stdout.encoding}",
+    }
+
+
+def examine() -> list[Finding]:
+    """Every check, the needed ones first; a check that fails is a finding, not an exception."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = [_tried("gradient", _gradient), _tried("eager step", _eager_step)]
+        found += [_tried(name, lambda name=name, use=use: _package(name, use)) for name, use in _REQUIRED]
+        found += [_tried("LLVM", _llvm), _tried("BLAS", _blas)]
+    return found + [_extra(*extra) for extra in _EXTRAS]
+
+
+def _tried(name: str, check: Callable[[], Finding]) -> Finding:
+    try:
+        return check()
+    except ImportError as err:
+        package = err.name or name
+        return Finding(name, MISSING, f"'{package}' cannot be imported", fix=f"pip install {package}")
+    except Exception as err:
+        first_line = str(err).partition("\n")[0]
+        return Finding(
+            name, BROKEN, f"{type(err).__name__}: {first_line}", fix="pip install --force-reinstall chainrule"
+        )
+
+
+def _gradient() -> Finding:
+    """dL/dw of L = 4w + w³ at 1 is 7, and of its slope 6."""
+    import chainrule as cr
+
+    w = cr.tensor(1.0, requires_grad=True)
+    (slope,) = cr.autograd.grad(4 * w + w**3, w, create_graph=True)
+    (bend,) = cr.autograd.grad(slope, w)
+    right = float(slope) == 7.0 and float(bend) == 6.0
+    detail = f"4w + w³ at w = 1 has slope {float(slope):g} and second derivative {float(bend):g}"
+    return Finding("gradient", OK if right else BROKEN, detail if right else f"{detail}; 7 and 6 are right")
+
+
+def _eager_step() -> Finding:
+    """Median time of a forward and a backward pass on one number."""
+    import chainrule as cr
+
+    times = []
+    for _ in range(200):
+        start = time.perf_counter()
+        w = cr.tensor(1.0, requires_grad=True)
+        (4 * w + w**3).backward()
+        times.append(time.perf_counter() - start)
+    return Finding("eager step", OK, f"{1e6 * statistics.median(times):.0f} µs: 4w + w³ and its gradient")
+
+
+def _package(name: str, use: str) -> Finding:
+    importlib.import_module(name)
+    return Finding(name, OK, f"{_version(name)}: {use}")
+
+
+def _llvm() -> Finding:
+    """Machine code can be made here: LLVM loads and knows this processor."""
+    llvm = importlib.import_module("llvmlite.binding")
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple().create_target_machine()
+    version = ".".join(map(str, llvm.llvm_version_info[:2]))
+    size = len(target.emit_object(llvm.parse_assembly("define double @f(double %x) { ret double %x }")))
+    return Finding(
+        "LLVM", OK if size else BROKEN, f"{version} for {llvm.get_host_cpu_name()}, {target.triple}"
+    )
+
+
+def _blas() -> Finding:
+    """The library behind matrix products."""
+    config = importlib.import_module("numpy").show_config(mode="dicts")
+    blas = config["Build Dependencies"]["blas"]
+    return Finding("BLAS", OK, f"{blas['name']} {blas.get('version', '')}".strip() + ", through NumPy")
+
+
+def _extra(name: str, extra: str, use: str) -> Finding:
+    """Not imported: some of these take seconds."""
+    if importlib.util.find_spec(name) is not None:
+        return Finding(name, OK, f"{_version(name)}: {use}", needed=False)
+    fix = f'pip install "chainrule[{extra}]"'
+    return Finding(name, MISSING, f"{use}; {fix}", needed=False, fix=fix)
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown version"
+
+
+def _say(findings: list[Finding], *, healthy: bool) -> None:
+    m = machine()
+    output.say_wrapped(
+        f"chainrule {m['chainrule']} on Python {m['python']}, {m['system']}, {m['cores']} cores, "
+        f"terminal of {m['terminal']}"
+    )
+    for title, needed in (("Needed", True), ("Extras", False)):
+        output.say(f"\n{title}")
+        output.say_table(
+            (f"{_MARKS[f.state]} {f.state}", f.name, f.detail) for f in findings if f.needed is needed
+        )
+    output.say()
+    if healthy:
+        output.say_wrapped("Everything that is needed works.")
+    for f in findings:
+        if f.needed and f.state != OK:
+            output.say_wrapped(f"{f.name} is {f.state}. To fix it:  {f.fix}", indent="  ")

@@ -1,0 +1,90 @@
+"""How commands print: text that keeps its lines, tables that fit the terminal, JSON on one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from chainrule.errors import ChainruleError
+
+
+def width() -> int:
+    """Columns of the terminal: COLUMNS if set, 80 where there is no terminal."""
+    return max(20, shutil.get_terminal_size().columns)
+
+
+def say(text: str = "") -> None:
+    """A line or several, as they are."""
+    print(text)
+
+
+def say_wrapped(text: str, indent: str = "") -> None:
+    """A sentence, broken between words; its later lines are indented."""
+    print(
+        textwrap.fill(text, width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    )
+
+
+def say_json(data: Any) -> None:
+    """One JSON object on one line, in ASCII. Strict: NaN and infinity are strings by now, or an error."""
+    print(json.dumps(data, allow_nan=False))
+
+
+def say_table(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: int = 2) -> None:
+    """Columns without rules; the last one wraps. Colour only on a terminal, and not with NO_COLOR."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    rows = [list(row) for row in rows]
+    columns = len(head or rows[0])
+    for i in range(columns):
+        table.add_column(head[i] if head else "", no_wrap=i < columns - 1, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    console = Console(width=width() - indent, highlight=False, soft_wrap=False)
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print((" " * indent + line).rstrip())
+
+
+_STYLES = {"✓ ok": "green", "✗ broken": "bold red", "✗ missing": "bold red", "- missing": "yellow"}
+
+
+def say_error(what: str, code: str = "", given: str | None = None, fix: str | None = None) -> None:
+    """One message on stderr: what, what was given, what to do."""
+    head = f"error: {what} ({code})" if code else f"error: {what}"
+    lines = textwrap.wrap(
+        head, width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    first, *rest = (given or "").split("\n")
+    lines += [
+        f"  {line}" for line in (first, *(r.removeprefix(" " * len("  given: ")) for r in rest)) if given
+    ]
+    if fix:
+        lines += _indented(fix)
+    print("\n".join(lines), file=sys.stderr)
+
+
+def _indented(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        width(),
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def error_as_json(err: ChainruleError) -> dict[str, Any]:
+    """The same error as data."""
+    fields = {"code": err.code, "what": err.what, "fix": err.fix}
+    column = getattr(err, "column", None)
+    return {"error": fields if column is None else {**fields, "column": column}}

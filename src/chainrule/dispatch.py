@@ -1,0 +1,596 @@
+"""The one place that runs and records operations.
+
+`bind` is the general way and the definition. In front of it stand two kinds of closures made from the table, `unary`
+and `binary`: where all operands are plain floats they do the same with nothing in between; anything else goes to `bind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from sys import _getframe
+from types import CodeType
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import DataError, InferenceError, ShapeError
+from chainrule.ir.types import type_of
+from chainrule.source import trim, user_frame
+from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
+from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
+from chainrule.tape import numbers
+from chainrule.tape.modes import PLAIN, Mode, current, mode
+from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth, small
+from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
+from chainrule.tape.pull import pull_for, scalar_function, scalar_pull, settle
+
+_ndarray = np.ndarray
+
+
+class Handle:
+    """Layout of a Tensor: the value, the node, and for a view where it looks.
+
+    v
+        Value: a Python float (0-d float64), or a NumPy array or scalar.
+    n
+        Node of the tape.
+    base
+        `View` of another tensor's memory, or None.
+    """
+
+    __slots__ = ("__weakref__", "base", "n", "v")
+    v: Any
+    n: Any
+    base: Any
+
+
+class View:
+    """What a tensor that shares another one's memory remembers.
+
+    root
+        The tensor that owns the memory.
+    at
+        The root's node when the view was made (or renewed); None for a detached view, which has no history.
+    ops
+        `(primitive, params, index values)` that lead from the root to the view.
+    """
+
+    __slots__ = ("at", "ops", "root")
+
+    def __init__(self, root: Any, at: Node | None, ops: tuple[tuple[Primitive, dict[str, Any]], ...]) -> None:
+        self.root, self.at, self.ops = root, at, ops
+
+
+Tensor: Any = Handle  # eager.tensor puts its class here when it is imported
+refresh: Callable[[Any], Node]  # eager.inplace: the node of a view whose base was changed in place
+
+
+def wrap(v: Any, n: Node) -> Any:
+    """A Tensor of a value and its node."""
+    t = new(Tensor)
+    t.v, t.n, t.base = v, n, None
+    return t
+
+
+# --- the general way -----------------------------------------------------------------------------
+
+_PROMOTED = frozenset({"dot_general", "concatenate", "linear_recurrence"})
+_FLOATING = frozenset({"mean", "var", "std", "logsumexp", "norm"})
+
+
+def bind(p: Primitive, *args: Any, **params: Any) -> Any:
+    """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
+    m = current()
+    values, nodes, strong = operands(args)
+    if p.kind == "elementwise" or p.name in _PROMOTED or p.name in _FLOATING:
+        promote(p, values, nodes, strong, m)
+    if p.view and values[0].__class__ is float and isinstance(args[0], Handle):
+        values[0] = share(args[0])
+    out = compute(p, values, params)
+    t = wrap(out, record(p, values, nodes, out, params, m))
+    if (
+        p.view
+        and out.__class__ is _ndarray
+        and isinstance(args[0], Handle)
+        and np.may_share_memory(out, values[0])
+    ):
+        t.base = view_of(args[0], p, params)
+    return t
+
+
+def share(t: Any) -> _ndarray:
+    """The value as memory that others can look at: a computed 0-d number becomes an array for good."""
+    if t.v.__class__ is not _ndarray:
+        t.v = np.array(t.v)
+    return t.v
+
+
+def view_of(t: Any, p: Primitive, params: dict[str, Any]) -> View:
+    """The view that `p` makes of `t`."""
+    if t.base is None:
+        return View(t, t.n, ((p, params),))
+    return View(t.base.root, t.base.at, (*t.base.ops, (p, params)))
+
+
+def emit(name: str, *args: Any, **params: Any) -> Any:
+    """The domain of recorded Tensors, as the transforms want it."""
+    return bind(TABLE[name], *args, **params)
+
+
+def operands(args: Sequence[Any]) -> tuple[list[Any], list[Node | None], list[bool]]:
+    """Values, nodes, and which operands are no mere Python numbers."""
+    values, nodes, strong = [], [], []
+    for a in args:
+        if isinstance(a, Handle):
+            values.append(a.v)
+            nodes.append(a.n if a.base is None else refresh(a))
+            strong.append(True)
+        elif a.__class__ is float or isinstance(a, bool | int | complex) or a.__class__ is np.float64:
+            values.append(a if a.__class__ is not np.float64 else float(a))
+            nodes.append(None)
+            strong.append(False)
+        elif isinstance(a, np.ndarray | np.generic):
+            values.append(a)
+            nodes.append(None)
+            strong.append(True)
+        else:
+            fix = "pass a Tensor, a NumPy array or a number; make one of a list with tensor(…)"
+            raise DataError(f"an operand is a {type(a).__name__}", given=_shown(a), fix=fix)
+    return values, nodes, strong
+
+
+def _shown(a: Any) -> str:
+    text = repr(a)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def promote(p: Primitive, values: list[Any], nodes: list[Node | None], strong: list[bool], m: Mode) -> None:
+    """Give all operands one dtype, by casts that are recorded."""
+    first = 1 if p.inputs[:1] == ("condition",) else 0
+    if all(v.__class__ is float for v in values[first:]) and any(strong[first:]):
+        return
+    dtype = result_dtype(values[first:], strong[first:])
+    if p.result == "inexact" and not is_inexact(dtype) or p.name in _FLOATING and not is_inexact(dtype):
+        dtype = get_default_dtype()
+    for k in range(first, len(values)):
+        v = values[k]
+        if v.__class__ is float and (dtype == FLOAT64 or not strong[k] and dtype.kind in "fc"):
+            continue  # NumPy gives a Python float the dtype of the others
+        if not strong[k]:
+            if not any(strong[first:]) or p.kind != "elementwise":
+                values[k] = np.asarray(v, dtype)
+            else:
+                values[k] = dtype.type(v)
+        elif v.__class__ is float or v.dtype != dtype:
+            values[k], nodes[k] = _cast(v, nodes[k], dtype, m)
+
+
+def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node | None]:
+    p, params = TABLE["cast"], {"dtype": dtype}
+    out = plain(p.value(np.float64(v) if v.__class__ is float else v, **params))
+    return out, None if n is None else record(p, [v], [n], out, params, m)
+
+
+def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
+    """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings."""
+    arrays = [np.float64(v) if v.__class__ is float else v for v in values]
+    try:
+        with np.errstate(all="ignore"):
+            out = p.value(*arrays, **params)
+    except (ValueError, IndexError, TypeError):
+        explain_failure(p, arrays, params)
+        raise
+    return out if p.view and out.__class__ is _ndarray else plain(out)
+
+
+def plain(out: Any) -> Any:
+    """A 0-d float64 as a Python float."""
+    if out.__class__ is np.float64:
+        return float(out)
+    if out.__class__ is _ndarray and out.ndim == 0 and out.dtype == FLOAT64:
+        return out.item()
+    return out
+
+
+def explain_failure(p: Primitive, arrays: list[Any], params: dict[str, Any]) -> None:
+    """Raise the error that the type rule has for these inputs, or say that the shapes do not broadcast."""
+    types = [type_of(a) for a in arrays]
+    if p.kind == "elementwise":
+        try:
+            np.broadcast_shapes(*(t.shape for t in types))
+        except ValueError:
+            raise ShapeError(
+                f"shapes do not fit in {p.name}", given=", ".join(map(str, types)),
+                fix="make the shapes equal, or 1 where they should repeat (compared from the last dimension)",
+            ) from None  # fmt: skip
+        return
+    p.type_rule(*types, **params)
+
+
+def record(
+    p: Primitive,
+    values: Sequence[Any],
+    nodes: Sequence[Node | None],
+    out: Any,
+    params: dict[str, Any],
+    m: Mode,
+) -> Node:
+    """The node of an operation: tracked if a gradient can flow through it, else a bounded piece of history."""
+    floating = out.__class__ is float or out.dtype.kind in "fc"
+    wanted = _wanted(p, nodes) if m.grad and floating and p.rule is not None else ()
+    reading = _read_as(p, values, nodes, params) if wanted and p.name in COMPOSITES else None
+    n = new(Node if m.scope is None and reading is None else ScopedNode)
+    n.serial, n.p, n.params, n.out = next_serial(), p, params or None, out
+    if m.scope is not None:
+        _, n.code, n.at = m.scope
+    else:
+        frame = user_frame(2)
+        n.code, n.at = frame.f_code, frame.f_lasti
+    if n.__class__ is ScopedNode:
+        n.reading, n.scope = reading, m.scope[0] if m.scope else None
+    if wanted:
+        _check_inference(nodes)
+        _keep(n, p, values, out, kept(p, wanted))
+        _link(n, p, nodes)
+        n.pull = _pull(p, values, out, nodes) if reading is None else pull_composite
+    else:
+        n.pull = None
+        _keep(n, p, values, out, frozenset())
+        _link(n, p, [history(q) for q in nodes])
+        if m.inference:
+            n.depth = _INFERENCE
+        else:
+            set_depth(n, tuple(nodes))
+    return n
+
+
+_INFERENCE = -1  # depth of nodes made under inference_mode: they have no history and never take part in one
+
+
+def _check_inference(nodes: Sequence[Node | None]) -> None:
+    for q in nodes:
+        if q is not None and q.pull is None and q.depth == _INFERENCE:
+            raise InferenceError(
+                "a tensor made under inference_mode meets a computation that is recorded",
+                given=f"made at {q.source}", fix="make it under no_grad instead, or pass its .clone()",
+            )  # fmt: skip
+
+
+def _wanted(p: Primitive, nodes: Sequence[Node | None]) -> tuple[str, ...]:
+    """Names of the inputs that a gradient flows to."""
+    skip = nondifferentiable(p)
+    names = p.inputs
+    if not names:
+        return ()
+    if len(names) == len(nodes):
+        return tuple(
+            i
+            for i, q in zip(names, nodes, strict=True)
+            if q is not None and q.pull is not None and i not in skip
+        )
+    if names[0].startswith("*"):
+        return names if any(q is not None and q.pull is not None for q in nodes) else ()
+    return tuple(i for i, q in zip(names[:-1], nodes, strict=False) if q is not None and q.pull is not None)
+
+
+def _keep(n: Node, p: Primitive, values: Sequence[Any], out: Any, reads: frozenset[str]) -> None:
+    n.out = out if "out" in reads else small(out)
+    names = p.inputs
+    if not p.nary:
+        n.x = values[0] if names[0] in reads else _small(values[0])
+        n.y = None if len(names) == 1 else values[1] if names[1] in reads else _small(values[1])
+        return
+    starred = names[-1] if names and names[-1].startswith("*") else None
+    n.x = tuple(
+        v
+        if (names[k] if k < len(names) and not names[k].startswith("*") else starred) in reads
+        else _small(v)
+        for k, v in enumerate(values)
+    )
+    n.y = None
+
+
+def _small(v: Any) -> Any:
+    return small(v) if hasattr(v, "nbytes") else v
+
+
+def _link(n: Node, p: Primitive, nodes: Sequence[Any]) -> None:
+    if not p.nary:
+        n.a, n.b = nodes[0], nodes[1] if len(nodes) == 2 else None
+    else:
+        n.a, n.b = tuple(nodes), None
+
+
+def _pull(
+    p: Primitive, values: Sequence[Any], out: Any, nodes: Sequence[Node | None]
+) -> Callable[[Node, Any], Any]:
+    if out.__class__ is float and p.kind == "elementwise" and len(values) <= 2:
+        if all(v.__class__ is float for v in values):
+            return scalar_pull(p, tuple(q is not None and q.pull is not None for q in nodes))
+    complex_ = any(hasattr(v, "dtype") and v.dtype.kind == "c" for v in (*values, out))
+    return pull_for(p, complex_)
+
+
+# --- recognised composites -----------------------------------------------------------------------
+
+
+class Operand:
+    """A value with its node, as patterns compare it."""
+
+    __slots__ = ("node", "value")
+
+    def __init__(self, node: Node, value: Any) -> None:
+        self.node, self.value = node, value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Operand) and self.node is other.node
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _operand(node: Node | None, value: Any) -> Any:
+    if node is not None:
+        return Operand(node, value)
+    return (
+        value if isinstance(value, int | float) else value.item() if getattr(value, "ndim", 1) == 0 else None
+    )
+
+
+def _producer(v: Any) -> Producer | None:
+    n = v.node if isinstance(v, Operand) else None
+    if n is None or n.p is None or n.pull is None:
+        return None
+    return Producer(n.p.name, tuple(map(_operand, n.parents, n.args)), n.params or {})
+
+
+def _read_as(
+    p: Primitive, values: Sequence[Any], nodes: Sequence[Node | None], params: dict[str, Any]
+) -> Reading | None:
+    reading = recognise(p.name, tuple(map(_operand, nodes, values)), params, _producer)
+    if reading is None or not isinstance(reading.x, Operand) or reading.x.node.pull is None:
+        return None
+    return reading
+
+
+def pull_composite(node: Node, ct: Any) -> Any:
+    """Pullback of a recognised composite: that of the function it is read as, straight to its variable."""
+    assert node.reading is not None
+    name, x, params = node.reading
+    q = TABLE[name]
+    value = np.float64(x.value) if x.value.__class__ is float else x.value
+    ct = numbers.dense(ct)
+    ct = np.float64(ct) if ct.__class__ is float else ct
+    from chainrule.transforms.derive import pullback
+
+    out = q.value(value, **params)
+    pulled = pullback(q, (value,), out, params, ct, None, (True,), numbers.emit)
+    return [(x.node, settle(c, x.value)) for _, c, _ in pulled]
+
+
+# --- the quick ways ------------------------------------------------------------------------------
+
+
+def _careful(p: Primitive, *values: float) -> float:
+    """The value where Python raises and IEEE arithmetic has inf or NaN."""
+    with np.errstate(all="ignore"):
+        return float(p.value(*map(np.float64, values)))
+
+
+def _finish_untracked(n: Node, a: Node | None, b: Node | None) -> None:
+    n.pull = None
+    set_depth(n, (a, b))
+
+
+def unary(p: Primitive, watch: bool = False) -> Callable[[Any], Any]:
+    """The operation of an elementwise primitive with one input. `watch`: it can end a composite."""
+    scalar = scalar_function(p)
+    pull = None
+    raised = (ArithmeticError, ValueError)
+
+    def op(x: Any) -> Any:
+        nonlocal pull
+        if x.__class__ is not Tensor or mode() is not PLAIN or watch and x.n.pull is not None:
+            try:
+                return bind(p, x)
+            except Exception as err:
+                trim(err)
+                raise
+        u, a = x.v, x.n
+        if u.__class__ is not float:
+            if u.__class__ is not _ndarray or u.ndim or u.dtype is not FLOAT64:
+                try:
+                    return bind(p, x)
+                except Exception as err:
+                    trim(err)
+                    raise
+            u = u.item()
+            if x.base is not None:
+                a = refresh(x)
+        try:
+            out = scalar(u)
+        except raised:
+            out = _careful(p, u)
+        n = new(Node)
+        n.serial = next_serial()
+        n.p = p
+        n.a = a
+        n.x = u
+        n.b = n.y = n.params = None
+        n.out = out
+        frame = _getframe(1)
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+        if a.pull is None:
+            _finish_untracked(n, a, None)
+        else:
+            if pull is None:
+                pull = scalar_pull(p, (True,))
+            n.pull = pull
+        t = new(Tensor)
+        t.v = out
+        t.n = n
+        t.base = None
+        return t
+
+    return op
+
+
+def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
+    """The operation of an elementwise primitive with two inputs; the first may be a number."""
+    scalar = scalar_function(p)
+    pulls: list[Any] = [None, None, None, None]
+    raised = (ArithmeticError, ValueError)
+
+    def op(x: Any, y: Any) -> Any:
+        a = b = u = v = None
+        if mode() is PLAIN and not watch:
+            if x.__class__ is Tensor:
+                u, a = x.v, x.n
+                if u.__class__ is not float and u.__class__ is _ndarray and not u.ndim and u.dtype is FLOAT64:
+                    u = u.item()
+                    if x.base is not None:
+                        a = refresh(x)
+            elif x.__class__ is float or x.__class__ is int:
+                u = float(x)
+            if y.__class__ is Tensor:
+                v, b = y.v, y.n
+                if v.__class__ is not float and v.__class__ is _ndarray and not v.ndim and v.dtype is FLOAT64:
+                    v = v.item()
+                    if y.base is not None:
+                        b = refresh(y)
+            elif y.__class__ is float or y.__class__ is int:
+                v = float(y)
+        if u.__class__ is not float or v.__class__ is not float:
+            try:
+                return bind(p, x, y)
+            except Exception as err:
+                trim(err)
+                raise
+        try:
+            out = scalar(u, v)
+        except raised:
+            out = _careful(p, u, v)
+        n = new(Node)
+        n.serial = next_serial()
+        n.p = p
+        n.a = a
+        n.b = b
+        n.x = u
+        n.y = v
+        n.params = None
+        n.out = out
+        frame = _getframe(1)
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+        which = (a is not None and a.pull is not None) + 2 * (b is not None and b.pull is not None)
+        if which:
+            pull = pulls[which]
+            if pull is None:
+                pull = pulls[which] = scalar_pull(p, (which % 2 == 1, which >= 2))
+            n.pull = pull
+        else:
+            _finish_untracked(n, a, b)
+        t = new(Tensor)
+        t.v = out
+        t.n = n
+        t.base = None
+        return t
+
+    return op
+
+
+def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
+    """`number ∘ tensor`: the method that Python calls with the operands exchanged."""
+    scalar = scalar_function(p)
+    pull = None
+    raised = (ArithmeticError, ValueError)
+
+    def op(y: Any, x: Any) -> Any:
+        nonlocal pull
+        v, b = y.v, y.n
+        if (
+            mode() is not PLAIN
+            or v.__class__ is not float
+            or x.__class__ is not float
+            and x.__class__ is not int
+        ):
+            try:
+                return bind(p, x, y)
+            except Exception as err:
+                trim(err)
+                raise
+        if watch and b.pull is not None:
+            return bind(p, x, y)
+        u = float(x)
+        try:
+            out = scalar(u, v)
+        except raised:
+            out = _careful(p, u, v)
+        n = new(Node)
+        n.serial = next_serial()
+        n.p = p
+        n.a = n.params = None
+        n.b = b
+        n.x = u
+        n.y = v
+        n.out = out
+        frame = _getframe(1)
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+        if b.pull is None:
+            _finish_untracked(n, None, b)
+        else:
+            if pull is None:
+                pull = scalar_pull(p, (False, True))
+            n.pull = pull
+        return wrap(out, n)
+
+    return op
+
+
+def power_of(p: Primitive) -> Callable[[Any, int], Any]:
+    """x to a power that is a whole number: the quick way of `integer_pow`."""
+    scalar = scalar_function(p)
+    pull = None
+
+    def op(x: Any, k: int, frame: Any) -> Any:
+        nonlocal pull
+        u, a = x.v, x.n
+        try:
+            out = scalar(u, n=k)
+        except (ArithmeticError, ValueError):
+            with np.errstate(all="ignore"):
+                out = float(p.value(np.float64(u), n=k))
+        n = new(Node)
+        n.serial = next_serial()
+        n.p = p
+        n.a = a
+        n.x = u
+        n.b = n.y = None
+        n.params = {"n": k}
+        n.out = out
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+        if a.pull is None:
+            _finish_untracked(n, a, None)
+        else:
+            if pull is None:
+                pull = scalar_pull(p, (True,))
+            n.pull = pull
+        return wrap(out, n)
+
+    return op
+
+
+def source_code() -> tuple[CodeType, int]:
+    """The user's instruction, as nodes store it."""
+    m = current()
+    if m.scope is not None:
+        return m.scope[1], m.scope[2]
+    frame = user_frame(2)
+    return frame.f_code, frame.f_lasti
+
+
+def leaf_of(value: Any) -> Node:
+    """An untracked beginning of a history, at the user's line."""
+    return leaf(value, False, *source_code())

@@ -1,0 +1,31 @@
+"""Pictures as data: figures, graphs and pages as SVG, text, JSON or HTML. Knows nothing of tensors."""
+
+from chainrule.draw.charts import plot_components as plot_components
+from chainrule.draw.charts import plot_contour as plot_contour
+from chainrule.draw.charts import plot_convergence as plot_convergence
+from chainrule.draw.charts import plot_function as plot_function
+from chainrule.draw.charts import plot_gradient_norms as plot_gradient_norms
+from chainrule.draw.charts import plot_matrix as plot_matrix
+from chainrule.draw.charts import sample_curve as sample_curve
+from chainrule.draw.charts import sample_grid as sample_grid
+from chainrule.draw.drawing import Bar as Bar
+from chainrule.draw.drawing import Contour as Contour
+from chainrule.draw.drawing import Curve as Curve
+from chainrule.draw.drawing import Drawing as Drawing
+from chainrule.draw.drawing import Line as Line
+from chainrule.draw.drawing import Matrix as Matrix
+from chainrule.draw.drawing import Path as Path
+from chainrule.draw.drawing import Picture as Picture
+from chainrule.draw.drawing import Point as Point
+from chainrule.draw.drawing import Segment as Segment
+from chainrule.draw.graphs import Edge as Edge
+from chainrule.draw.graphs import GraphDrawing as GraphDrawing
+from chainrule.draw.graphs import Node as Node
+from chainrule.draw.page import Figure as Figure
+from chainrule.draw.page import Markup as Markup
+from chainrule.draw.page import Page as Page
+from chainrule.draw.page import Paragraph as Paragraph
+from chainrule.draw.page import Section as Section
+from chainrule.draw.page import Table as Table
+from chainrule.draw.page import Text as Text
+from chainrule.draw.scale import format_number as format_number

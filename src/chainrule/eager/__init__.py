@@ -1,0 +1,1 @@
+"""The eager engine: Tensor, backward, in-place changes."""

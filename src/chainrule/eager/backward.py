@@ -1,0 +1,587 @@
+"""backward, autograd.grad, and the forward walk on the tape.
+
+Cotangents are plain numbers, walked with compiled pullbacks; only where a derivative is itself to be differentiated
+(create_graph) are they Tensors. Plain numbers carry no masks: if a NaN arrives at an input and a selecting
+operation is on the way, the walk is repeated with masks (Note [Inactive routes] in transforms/derive.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from chainrule import dispatch
+from chainrule.dispatch import Handle, wrap
+from chainrule.errors import (
+    ArgumentError,
+    DerivativeError,
+    NotScalarError,
+    NotTrackedError,
+    OverwrittenError,
+    ShapeError,
+    UnusedError,
+)
+from chainrule.ir.types import type_of
+from chainrule.source import Source, user_frame
+from chainrule.table.primitive import TABLE, Linear, values_read
+from chainrule.tape import numbers
+from chainrule.tape.modes import enable_grad, no_grad
+from chainrule.tape.node import Leaf, Node, leaf, serial_of, small
+from chainrule.tape.pull import freed, settle
+from chainrule.transforms.derive import join, pullback, pushforward
+from chainrule.transforms.walk import forward, reverse
+
+Ct = Any
+HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
+AFTER: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
+RETAINED: WeakKeyDictionary[Node, Any] = WeakKeyDictionary()  # node → its gradient, or None before a backward
+OVERWRITTEN: WeakKeyDictionary[Node, tuple[int, Source]] = WeakKeyDictionary()
+_last_overwrite = 0
+
+
+def mark_overwritten(n: Node, serial: int, source: Source) -> None:
+    """The value of `n` was changed in place: nodes recorded before `serial` read another value than is there now."""
+    global _last_overwrite
+    OVERWRITTEN[n] = (serial, source)
+    _last_overwrite = serial
+
+
+# --- what is walked --------------------------------------------------------------------------------
+
+
+def collect(roots: Iterable[Node]) -> list[Node]:
+    """Tracked nodes that the roots depend on, latest first. Iterative: depth costs nothing."""
+    order = list(dict.fromkeys(roots))
+    seen = set(order)
+    stack = list(order)
+    order = []
+    while stack:
+        n = stack.pop()
+        order.append(n)
+        a = n.a
+        if a is None:
+            pass
+        elif a.__class__ is tuple:
+            for q in a:
+                if q is not None and q.pull is not None and q not in seen:
+                    seen.add(q)
+                    stack.append(q)
+            continue
+        elif a.pull is not None and a not in seen:
+            seen.add(a)
+            stack.append(a)
+        b = n.b
+        if b is not None and b.pull is not None and b not in seen:
+            seen.add(b)
+            stack.append(b)
+    order.sort(key=serial_of, reverse=True)
+    return order
+
+
+def restrict(order: list[Node], targets: set[Node]) -> list[Node]:
+    """The nodes through which an output depends on one of the targets."""
+    needed = set(targets)
+    for n in reversed(order):
+        if any(q in needed for q in n.parents):
+            needed.add(n)
+    return [n for n in order if n in needed]
+
+
+def check_overwritten(steps: list[Node]) -> None:
+    """Refuse to read a value that is not the one that was recorded."""
+    if not OVERWRITTEN or not steps or _last_overwrite < steps[-1].serial:
+        return
+    for n in steps:
+        for name, value_node in _reads(n):
+            hit = _stale(value_node, n.serial)
+            if hit is not None:
+                what = f"its result ({n.name} keeps it)" if name == "out" else f"its input '{name}'"
+                raise OverwrittenError(
+                    f"{n.name} needs {what} for the backward pass, and that value was changed in place afterwards",
+                    given=f"{n.name} at {n.source}; changed in place at {hit}",
+                    fix="compute a new tensor instead (y = y + 1, not y += 1), or change it before it is used",
+                )  # fmt: skip
+
+
+def _reads(n: Node) -> list[tuple[str, Node]]:
+    p = n.p
+    wanted = tuple(
+        i for i, q in zip(p.inputs, n.parents, strict=False) if q is not None and q.pull is not None
+    )
+    reads = values_read(p, wanted if not p.inputs[0].startswith("*") else p.inputs)
+    found = [(i, q) for i, q in zip(p.inputs, n.parents, strict=False) if i in reads and q is not None]
+    return [*found, ("out", n)] if "out" in reads else found
+
+
+def _stale(value: Node, serial: int) -> Source | None:
+    """The line that changed the memory of a value after `serial`; views look at their base."""
+    q: Node | None = value
+    while q is not None:
+        hit = OVERWRITTEN.get(q)
+        if hit is not None and hit[0] > serial:
+            return hit[1]
+        q = q.parents[0] if q.p is not None and q.p.view and q.p.name != "alias" else None
+    return None
+
+
+# --- pulls -----------------------------------------------------------------------------------------
+
+
+def pull_plain(n: Node, ct: Ct) -> Any:
+    """Compiled, on plain numbers."""
+    return n.pull(n, ct)  # type: ignore[misc]
+
+
+def pull_as_written(n: Node, ct: Ct) -> Any:
+    """On plain numbers, composites by the chain rule as written: somebody asked for a gradient in between."""
+    from chainrule.tape.pull import pull_general
+
+    return pull_general(n, ct) if n.reading is not None else n.pull(n, ct)  # type: ignore[misc]
+
+
+def general_pull(
+    emit: Any, lift: Callable[[Any, Node | None], Any], written: bool
+) -> Callable[[Node, Ct], Any]:
+    """The pull in any domain, on pairs (ct, mask). `lift` makes a value of the domain of a number and its node."""
+
+    def pull(n: Node, pair: Ct) -> Any:
+        if n.pull is freed:
+            freed(n, None)
+        ct, mask = pair
+        parents = n.parents
+        if n.reading is not None and not written:
+            q, x = TABLE[n.reading.name], n.reading.x
+            value = lift(x.value, x.node)
+            out = emit(q.name, value, **n.reading.params)
+            pulled = pullback(q, (value,), out, n.reading.params, ct, mask, (True,), emit)
+            return [(x.node, (c, m)) for _, c, m in pulled]
+        args = [lift(v, q) for v, q in zip(n.args, parents, strict=True)]
+        wanted = [q is not None and q.pull is not None for q in parents]
+        indicator = [_is_indicator(q) for q in parents] if n.p.name == "mul" else ()
+        pulled = pullback(n.p, args, lift(n.out, n), n.params or {}, ct, mask, wanted, emit, indicator)
+        return [(parents[k], (c, m)) for k, c, m in pulled]
+
+    return pull
+
+
+def _is_indicator(q: Node | None) -> bool:
+    """Whether a value is a truth value cast to numbers."""
+    return q is not None and q.name == "cast" and type_of(q.x).dtype == np.bool_
+
+
+def lift_number(v: Any, q: Node | None) -> Any:
+    return np.float64(v) if v.__class__ is float else v
+
+
+def lift_tensor(v: Any, q: Node | None) -> Any:
+    return v if q is None or v.__class__ is type_of(v).__class__ else wrap(v, q)
+
+
+def _add_pairs(emit: Any) -> Callable[[Ct, Ct], Ct]:
+    return lambda a, b: (emit("add", a[0], b[0]), join(emit, a[1], b[1]))
+
+
+# --- the walk --------------------------------------------------------------------------------------
+
+
+def pull_back(
+    roots: Sequence[tuple[Node, Ct]], targets: set[Node] | None, create_graph: bool
+) -> tuple[dict[Node, Ct], list[Node]]:
+    """Cotangents of leaves (or of the targets), and the steps that were walked.
+
+    roots
+        Nodes and their cotangents: numbers, or Tensors with `create_graph`.
+    """
+    order = collect([n for n, _ in roots])
+    if targets is not None:
+        order = restrict(order, targets)
+    steps = [n for n in order if n.p is not None]
+    check_overwritten(steps)
+    keep = set(targets or ())
+    if create_graph:
+        with enable_grad():
+            return _walk_general(roots, order, steps, keep, dispatch.emit, lift_tensor), steps
+    with np.errstate(all="ignore"):
+        if (HOOKS and any(n in HOOKS for n in order)) or (RETAINED and any(n in RETAINED for n in order)):
+            if any(_may_mask(n) for n in steps):
+                return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
+        cts = _walk_plain(roots, order, steps, keep)
+        if any(_has_nan(c) for c in cts.values()) and any(_may_mask(n) for n in steps):
+            cts = _walk_general(roots, order, steps, keep, numbers.emit, lift_number)
+    return cts, steps
+
+
+def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: set[Node]) -> dict[Node, Ct]:
+    cts: dict[Node, Ct] = {}
+    for n, ct in roots:
+        cts[n] = numbers.add(cts[n], ct) if n in cts else ct
+    written = _asks_inside(order, keep)
+    special = keep or written or (HOOKS and any(n in HOOKS for n in order))
+
+    def take(n: Node) -> Ct:
+        ct = cts.pop(n, None)
+        return None if ct is None else _arrive(n, ct, cts, keep)
+
+    simple = None if special else (lambda n: cts.pop(n, None))
+    pull = pull_as_written if written else pull_plain
+    reverse(steps, cts, simple or take, pull, numbers.add)
+    _arrive_leaves(order, cts, keep)
+    return {n: numbers.dense(c) for n, c in cts.items() if n.p is None or n in keep}
+
+
+def _arrive(n: Node, ct: Ct, cts: dict[Node, Ct], keep: set[Node]) -> Ct:
+    """A step's cotangent is complete: hooks see it, then it may be kept."""
+    if n in HOOKS:
+        ct = _run_hooks(n, numbers.dense(ct))
+    if n in RETAINED:
+        RETAINED[n] = _gradient_tensor(numbers.dense(ct), n)
+    if n in keep:
+        cts[n] = ct
+    return ct
+
+
+def _arrive_leaves(order: list[Node], cts: dict[Node, Ct], keep: set[Node]) -> None:
+    for n in order:
+        if n.p is None and n in cts and n in HOOKS:
+            cts[n] = _run_hooks(n, numbers.dense(cts[n]))
+
+
+def _walk_general(
+    roots: Any, order: list[Node], steps: list[Node], keep: set[Node], emit: Any, lift: Any
+) -> dict[Node, Ct]:
+    recorded = emit is dispatch.emit
+    cts: dict[Node, Any] = {}
+    add = _add_pairs(emit)
+    for n, ct in roots:
+        c = (ct if recorded else lift_number(ct, n), None)
+        cts[n] = add(cts[n], c) if n in cts else c
+
+    def take(n: Node) -> Any:
+        pair = cts.pop(n, None)
+        if pair is None:
+            return None
+        ct, mask = pair
+        if n in HOOKS:
+            ct = _run_hooks(n, ct, recorded)
+        if n in RETAINED:
+            RETAINED[n] = ct if recorded else _gradient_tensor(settle(ct, n.out), n)
+        if n in keep:
+            cts[n] = (ct, mask)
+        return ct, mask
+
+    reverse(steps, cts, take, general_pull(emit, lift, _asks_inside(order, keep)), add)
+    for n in order:
+        if n.p is None and n in cts and n in HOOKS:
+            cts[n] = (_run_hooks(n, cts[n][0], recorded), None)
+    found = {n: c for n, (c, _) in cts.items() if n.p is None or n in keep}
+    return found if recorded else {n: settle(c, n.out) for n, c in found.items()}
+
+
+def _may_mask(n: Node) -> bool:
+    rule = n.p.rule
+    return (
+        n.p.selects
+        or isinstance(rule, Linear)
+        and rule.holes
+        or n.p.name == "mul"
+        and any(map(_is_indicator, n.parents))
+    )
+
+
+def _asks_inside(order: list[Node], keep: set[Node]) -> bool:
+    """Whether somebody wants the gradient of a value inside a recognised composite: then it must exist."""
+    composites = [n for n in order if n.reading is not None]
+    if not composites:
+        return False
+    asked = {n for n in order if n in HOOKS or n in RETAINED or n in keep}
+    return any(_between(n) & asked for n in composites)
+
+
+def _between(n: Node) -> set[Node]:
+    """Nodes strictly between a composite and its variable."""
+    assert n.reading is not None
+    end, found = n.reading.x.node, set()
+    stack = [q for q in n.parents if q is not None and q is not end]
+    while stack:
+        q = stack.pop()
+        if q.serial > end.serial and q not in found:
+            found.add(q)
+            stack.extend(r for r in q.parents if r is not None and r is not end)
+    return found
+
+
+def _has_nan(c: Any) -> bool:
+    if c.__class__ is float:
+        return c != c
+    total = c.sum()
+    return bool(total != total)
+
+
+def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:
+    grad = ct if recorded else _gradient_tensor(settle(ct, n.out) if not hasattr(ct, "v") else ct, n)
+    for hook in list(HOOKS[n].values()):
+        result = hook(grad)
+        if result is not None:
+            if not isinstance(result, Handle) or result.shape != grad.shape:
+                given = f"{list(getattr(result, 'shape', []))} for {list(grad.shape)}"
+                fix = "return a Tensor of the gradient's shape, or None"
+                raise ShapeError(
+                    f"a hook changed the shape of the gradient of {n.name}", given=given, fix=fix
+                )
+            grad = result
+    return grad if recorded else settle(grad.v, n.out)
+
+
+def _gradient_tensor(ct: Ct, n: Node) -> Any:
+    ct = settle(ct, n.out)
+    if ct.__class__ is not float:
+        ct = np.array(ct)
+    frame = user_frame(2)
+    g = leaf(ct, False, frame.f_code, frame.f_lasti)
+    g.params = {"gradient_of": n}
+    return wrap(ct, g)
+
+
+# --- after the walk --------------------------------------------------------------------------------
+
+
+def release(steps: Iterable[Node]) -> None:
+    """Drop what the walk read: a second backward through it is an error, as in torch."""
+    for n in steps:
+        pull = n.pull
+        reads = getattr(pull, "reads", None)
+        if reads is None:
+            reads = bool(_reads_values(n))
+        if reads:
+            n.pull = freed
+            if n.out.__class__ is not float or n.x.__class__ is not float:
+                _forget(n)
+
+
+def _reads_values(n: Node) -> frozenset[str]:
+    if n.reading is not None:
+        return frozenset({"x"})
+    if n.p.inputs and n.p.inputs[0].startswith("*"):
+        return frozenset()
+    wanted = tuple(
+        i for i, q in zip(n.p.inputs, n.parents, strict=False) if q is not None and q.pull is not None
+    )
+    return values_read(n.p, wanted) - {i for i in n.p.inputs if i in ("index", "*index")}
+
+
+def _forget(n: Node) -> None:
+    def shrink(v: Any) -> Any:
+        return small(v) if hasattr(v, "nbytes") else v
+
+    n.x = tuple(map(shrink, n.x)) if n.x.__class__ is tuple else shrink(n.x)
+    n.y, n.out = shrink(n.y), shrink(n.out)
+    if n.reading is not None:
+        n.reading = n.reading._replace(x=dispatch.Operand(n.reading.x.node, shrink(n.reading.x.value)))
+
+
+def accumulate_grad(n: Leaf, ct: Ct, recorded: bool) -> None:
+    """Add to `.grad` of a leaf; a new tensor each time, so that a gradient someone holds does not change."""
+    frame = user_frame(2)
+    before = n.grad
+    if recorded:
+        n.grad = ct if before is None else dispatch.emit("add", before, ct)
+    else:
+        g = _gradient_tensor(ct, n)
+        if before is not None:
+            total = before.v + g.v
+            g = _gradient_tensor(total, n)
+        n.grad = g
+    size = 1 if ct.__class__ is float else getattr(ct, "size", 1)
+    value = (
+        (ct if ct.__class__ is float else numbers.dense(ct).item()) if not recorded and size == 1 else None
+    )
+    if before is None or n.contributions is None:
+        n.contributions = []
+    if len(n.contributions) < 16:
+        n.contributions.append((Source(frame.f_code, frame.f_lasti), value))
+    for hook in list(AFTER.get(n, {}).values()):
+        hook(n.grad)
+
+
+# --- the public ways in ----------------------------------------------------------------------------
+
+
+def seed(t: Any, gradient: Any, create_graph: bool, call: str) -> tuple[Node, Ct]:
+    """Node of an output and the cotangent that the walk begins with."""
+    n = node_of(t)
+    if n.pull is None:
+        raise not_tracked(t)
+    if gradient is None:
+        if t.numel() != 1:
+            raise not_scalar(t, call)
+        if t.dtype.kind == "c":
+            fix = "differentiate its real part or its absolute value, or pass gradient="
+            raise NotScalarError("a complex output has no single gradient", given=str(type_of(t)), fix=fix)
+        value = 1.0 if t.v.__class__ is float else np.ones(t.shape, t.dtype)
+    else:
+        from chainrule.ops.creation import as_tensor
+
+        g = as_tensor(gradient)
+        if tuple(g.shape) != tuple(t.shape):
+            raise ShapeError(
+                "the weights do not have the shape of the output", given=f"weights {list(g.shape)}, output {list(t.shape)}",
+                fix=f"pass one weight per component: shape {list(t.shape)}",
+            )  # fmt: skip
+        if create_graph:
+            return n, dispatch.emit("cast", g, dtype=t.dtype) if g.dtype != t.dtype else g
+        value = settle(g.v, t.v)
+    if create_graph:
+        with no_grad():
+            return n, wrap(value, leaf(value, False, *dispatch.source_code()))
+    return n, value
+
+
+def node_of(t: Any) -> Node:
+    return t.n if t.base is None else dispatch.refresh(t)
+
+
+def not_tracked(t: Any) -> NotTrackedError:
+    """The error for a backward from a value that nothing tracks, with the nearest reason."""
+    from chainrule.tape.cuts import origin_of
+
+    n = node_of(t)
+    origin = origin_of(n) if isinstance(n, Leaf) else None
+    given = f"computed by {n.name} at {n.source}" if n.p is not None else f"made at {n.source}"
+    if origin is not None:
+        fix = "tensor(…) copied the numbers only: keep the graph with stack([a, b]) or cat"
+    elif n.p is not None and any(q is not None and q.pull is not None for q in n.parents):
+        fix = "it was computed where nothing is recorded (no_grad, or an operation without derivative): move it out"
+    else:
+        fix = "mark what you differentiate with respect to: tensor(…, requires_grad=True)"
+    return NotTrackedError(
+        "nothing in the computation of this tensor requires a gradient", given=given, fix=fix
+    )
+
+
+def not_scalar(t: Any, call: str) -> NotScalarError:
+    """The error for a gradient of several outputs, with the three things that can be meant."""
+    first = "[" + ", ".join("0" * 1 for _ in t.shape) + "]"
+    return NotScalarError(
+        f'the output has {t.numel()} components, so "the gradient" is ambiguous', given=f"shape {list(t.shape)}",
+        fix=f"say which is meant: one component, t{first}.{call}; the sum of all, t.sum().{call}; "
+            "a weighted sum, gradient=weights; or each one, chainrule.jacobian(t, x)",
+    )  # fmt: skip
+
+
+def backward(
+    tensors: Any,
+    gradients: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Accumulate the gradients of leaves into `.grad` (of `inputs` only, if given)."""
+    ts = list(tensors) if isinstance(tensors, tuple | list) else [tensors]
+    gs = list(gradients) if isinstance(gradients, tuple | list) and len(ts) > 1 else [gradients]
+    if (
+        len(ts) == 1
+        and isinstance(gradients, tuple | list)
+        and len(gradients) == 1
+        and isinstance(gradients[0], Handle)
+    ):
+        gs = list(gradients)
+    if gradients is None:
+        gs = [None] * len(ts)
+    if len(gs) != len(ts):
+        raise ArgumentError(
+            f"{len(ts)} outputs and {len(gs)} weights", fix="pass one tensor of weights (or None) per output"
+        )
+    roots = [seed(t, g, create_graph, "backward()") for t, g in zip(ts, gs, strict=True)]
+    targets = None
+    if inputs is not None:
+        targets = {node_of(t) for t in (inputs if isinstance(inputs, tuple | list) else [inputs])}
+    cts, steps = pull_back(roots, targets, create_graph)
+    if not (create_graph if retain_graph is None else retain_graph):
+        release(steps)
+    for n, ct in cts.items():
+        if isinstance(n, Leaf) and n.pull is not None and (targets is None or n in targets):
+            accumulate_grad(n, ct, create_graph)
+        elif targets is not None and n in targets:
+            RETAINED[n] = ct if create_graph else _gradient_tensor(ct, n)
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    allow_unused: bool | None = None, materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """Gradients of the sum of outputs with respect to the inputs, as new tensors; `.grad` stays as it is."""
+    outs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
+    ins = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
+    gs = list(grad_outputs) if isinstance(grad_outputs, tuple | list) else [grad_outputs] * len(outs)
+    if len(gs) != len(outs):
+        raise ArgumentError(
+            f"{len(outs)} outputs and {len(gs)} weights",
+            fix="pass one tensor of weights (or None) per output",
+        )
+    nodes = [node_of(t) for t in ins]
+    for k, (t, n) in enumerate(zip(ins, nodes, strict=True)):
+        if n.pull is None:
+            raise DerivativeError(
+                f"input {k} does not require a gradient", given=f"made at {n.source}",
+                fix="mark it with requires_grad=True before it is used",
+            )  # fmt: skip
+        del t
+    roots = [seed(t, g, create_graph, "backward()") for t, g in zip(outs, gs, strict=True)]
+    cts, steps = pull_back(roots, set(nodes), create_graph)
+    if not (create_graph if retain_graph is None else retain_graph):
+        release(steps)
+    return tuple(
+        _one_result(k, t, n, cts, create_graph, bool(allow_unused), materialize_grads)
+        for k, (t, n) in enumerate(zip(ins, nodes, strict=True))
+    )
+
+
+def _one_result(
+    k: int, t: Any, n: Node, cts: Any, recorded: bool, allow_unused: bool, materialize: bool
+) -> Any:
+    if n in cts:
+        return cts[n] if recorded else _gradient_tensor(cts[n], n)
+    if materialize:
+        return _gradient_tensor(np.zeros(t.shape, t.dtype), n)
+    if not allow_unused:
+        raise UnusedError(
+            f"the outputs do not depend on input {k}", given=f"made at {n.source}",
+            fix="pass allow_unused=True to get None for it, or materialize_grads=True for zeros",
+        )  # fmt: skip
+    return None
+
+
+# --- forward mode ------------------------------------------------------------------------------------
+
+
+def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
+    """Tangent of `root`, given tangents of some nodes: the tape walked upwards. None: it does not depend on them."""
+    order = restrict(collect([root]), set(tangents))
+    steps = [n for n in reversed(order) if n.p is not None and n not in tangents]
+    check_overwritten(list(reversed(steps)))
+    emit, lift = (dispatch.emit, lift_tensor) if recorded else (numbers.emit, lift_number)
+    ts = dict(tangents)
+
+    def push(n: Node, ts: dict[Any, Any]) -> list[tuple[Node, Any]]:
+        if n.pull is freed:
+            freed(n, None)
+        if n.reading is not None:
+            q, x = TABLE[n.reading.name], n.reading.x
+            if x.node not in ts:
+                return []
+            value = lift(x.value, x.node)
+            out = emit(q.name, value, **n.reading.params)
+            return [(n, pushforward(q, (value,), out, n.reading.params, (ts[x.node],), emit))]
+        args = [lift(v, q) for v, q in zip(n.args, n.parents, strict=True)]
+        t = pushforward(n.p, args, lift(n.out, n), n.params or {}, [ts.get(q) for q in n.parents], emit)
+        return [] if t is None else [(n, t)]
+
+    with np.errstate(all="ignore"), enable_grad():
+        forward(steps, ts, push)
+    return ts.get(root)
+
+
+__all__ = ["backward", "grad", "pull_back", "push_forward"]

@@ -1,0 +1,221 @@
+"""In-place operations, views and indexing assignment.
+
+No version counters: an in-place change moves the tensor to a new node and marks the old one as overwritten, with the
+line. Backward looks at the marks only where a node was recorded before the last of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule import dispatch
+from chainrule.dispatch import Handle, View, record, share
+from chainrule.eager.backward import mark_overwritten, node_of
+from chainrule.errors import DtypeError, LeafInPlaceError, ShapeError
+from chainrule.ir.types import type_of
+from chainrule.ops.creation import as_tensor
+from chainrule.ops.index import spec_of
+from chainrule.source import Source, user_frame
+from chainrule.table.index import numpy_key
+from chainrule.table.primitive import TABLE
+from chainrule.tape.modes import current
+from chainrule.tape.node import Leaf, Node, next_serial
+from chainrule.tape.promote import pair
+
+
+def refresh(t: Any) -> Node:
+    """Node of a view; made anew from the root's node if the root was changed in place since."""
+    view: View = t.base
+    if view.at is None or view.root.n is view.at:
+        return t.n
+    node, value = view.root.n, view.root.v
+    for p, params in view.ops:
+        out = p.value(value, **params)
+        node = record(p, [value], [node], out, params, current())
+        value = out
+    t.n, view.at = node, view.root.n
+    return t.n
+
+
+dispatch.refresh = refresh
+
+
+def replace(t: Any, new: Any, name: str) -> Any:
+    """`t` becomes the value of `new`, in the memory that it has; `name` is the operation, for errors."""
+    root = t.base.root if t.base is not None else t
+    _check(t, root, new, name)
+    m = current()
+    node = node_of(t)
+    tracked = m.grad and (node.pull is not None or node_of(new).pull is not None)
+    _mark(root)
+    if t.v.__class__ is np.ndarray:
+        np.copyto(t.v, new.v, casting="unsafe")
+    else:
+        t.v = new.v if t.v.__class__ is type(new.v) else type_of(t.v).dtype.type(new.v)
+    if t.base is not None and t.base.at is not None:
+        _write_root(t, root, node_of(new), tracked)
+    elif tracked or node.pull is None and node.__class__ is not Leaf:
+        t.n = node_of(new)
+    elif node.pull is None:
+        _rewritten(t, node_of(new))
+    return t
+
+
+def _rewritten(t: Any, n: Node) -> None:
+    """An untracked leaf keeps its identity (a gradient keeps its owner) and is told to begin anew."""
+    params = t.n.params
+    if params and "gradient_of" in params:
+        params["gradient_of"].contributions = None
+        t.n.out = dispatch.small(t.v) if t.v.__class__ is not float else t.v
+        return
+    t.n = n
+
+
+def _mark(root: Any) -> None:
+    frame = user_frame(2)
+    mark_overwritten(root.n, next_serial(), Source(frame.f_code, frame.f_lasti))
+
+
+def _check(t: Any, root: Any, new: Any, name: str) -> None:
+    n = root.n
+    if current().grad and isinstance(n, Leaf) and n.pull is not None and (t is root or t.base.at is not None):
+        what = "a leaf that requires a gradient" if t is root else "a view of a leaf that requires a gradient"
+        raise LeafInPlaceError(
+            f"{what} is changed in place by {name}", given=f"the leaf was made at {n.source}",
+            fix="do it inside no_grad() (an update step), or compute a new tensor: w = w - step",
+        )  # fmt: skip
+    if tuple(new.shape) != tuple(t.shape):
+        raise ShapeError(
+            f"{name} would change the shape", given=f"{list(t.shape)} to {list(new.shape)}",
+            fix="compute a new tensor instead of changing this one",
+        )  # fmt: skip
+    have, want = type_of(t.v).dtype, type_of(new.v).dtype
+    if pair(have, want).kind != have.kind and have.kind != want.kind:
+        raise DtypeError(
+            f"the result of {name} is {want}, which does not fit into {have}", given=f"{have} tensor",
+            fix=f"make the tensor {want} first, e.g. x = x.to({want})",
+        )  # fmt: skip
+
+
+def _write_root(t: Any, root: Any, value: Node, tracked: bool) -> None:
+    """A write through a view is an update of its root; other views find a new root node and renew theirs."""
+    view: View = t.base
+    n = root.n
+    if not tracked:
+        return
+    spec, index, shape = _region(view, root)
+    p = TABLE["index_update"]
+    flat = TABLE["reshape"]
+    m = current()
+    old = n
+    if shape is not None:
+        old = record(flat, [root.v], [old], root.v.reshape(-1), {"shape": (root.v.size,)}, m)
+        value = record(flat, [t.v], [value], t.v.reshape(-1), {"shape": (t.v.size,)}, m)
+    values = [
+        root.v.reshape(-1) if shape is not None else root.v,
+        t.v.reshape(-1) if shape is not None else t.v,
+        *index,
+    ]
+    new = record(p, values, [old, value, *[None] * len(index)], values[0], {"spec": spec}, m)
+    if shape is not None:
+        new = record(flat, [values[0]], [new], root.v, {"shape": shape}, m)
+    root.n = new
+    refresh(t)
+
+
+def _region(view: View, root: Any) -> tuple[Any, list[Any], tuple[int, ...] | None]:
+    """Where a view lies in its root: one basic key, or the flat positions (then the root's shape is returned)."""
+    if len(view.ops) == 1 and view.ops[0][0].name == "index":
+        return view.ops[0][1]["spec"], [], None
+    places = np.arange(root.v.size).reshape(root.v.shape)
+    for p, params in view.ops:
+        places = p.value(places, **params)
+    return (("array", 0),), [places.reshape(-1)], root.v.shape
+
+
+def setitem(x: Any, key: Any, value: Any) -> None:
+    """`x[key] = value`."""
+    v = as_tensor(value)
+    spec, index = spec_of(key, x.shape)
+    share(x)
+    arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
+    if not index:
+        t = dispatch.bind(TABLE["index"], x, spec=spec)
+        if t.base is None:
+            t.base = dispatch.view_of(x, TABLE["index"], {"spec": spec})
+        replace(t, _fit(v, t, "assignment"), "an assignment")
+        if x.base is not None:
+            refresh(x)
+        return
+    picked = dispatch.bind(TABLE["index"], x, *arrays, spec=spec)
+    new = _fit(v, picked, "assignment")
+    updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
+    replace(x, updated, "an assignment")
+
+
+def _fit(v: Any, t: Any, name: str) -> Any:
+    """The value with the shape and dtype of the place it is written to."""
+    shape, dtype = t.shape, t.dtype
+    if v.dtype != dtype:
+        v = dispatch.bind(TABLE["cast"], v, dtype=dtype)
+    if v.shape != shape:
+        lead = max(len(v.shape) - len(shape), 0)
+        if any(n != 1 for n in v.shape[:lead]):
+            raise _no_fit(v, shape, name)
+        v = dispatch.bind(TABLE["reshape"], v, shape=v.shape[lead:]) if lead else v
+        try:
+            np.broadcast_to(np.empty(v.shape, bool), shape)
+        except ValueError:
+            raise _no_fit(v, shape, name) from None
+        v = dispatch.bind(TABLE["broadcast"], v, shape=shape)
+    return v
+
+
+def _no_fit(v: Any, shape: Any, name: str) -> ShapeError:
+    fix = f"assign a number, or a tensor that broadcasts to {list(shape)}"
+    return ShapeError(
+        f"the value of the {name} does not fit", given=f"{list(v.shape)} into {list(shape)}", fix=fix
+    )
+
+
+def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
+    """The update step: same dtype, shapes that fit, nothing recorded. Done in the memory of `t`, in one pass."""
+    m = current()
+    v = t.v
+    if m.grad and t.n.pull is not None or t.base is not None or v.__class__ is not np.ndarray:
+        return False
+    o = other.v if isinstance(other, Handle) else other
+    if m.grad and isinstance(other, Handle) and other.n.pull is not None:
+        return False
+    if o.__class__ is np.ndarray:
+        if o.dtype is not v.dtype or o.shape != v.shape and np.broadcast_shapes(o.shape, v.shape) != v.shape:
+            return False
+    elif o.__class__ is not float and o.__class__ is not int or v.dtype.kind not in "fc":
+        return False
+    frame = user_frame(2)
+    mark_overwritten(t.n, next_serial(), Source(frame.f_code, frame.f_lasti))
+    with np.errstate(all="ignore"):
+        ufunc(v, o, out=v)
+    if t.n.pull is None and t.n.__class__ is not Leaf:
+        t.n = dispatch.leaf_of(v)
+    return True
+
+
+def fill(t: Any, value: float) -> Any:
+    """Every entry becomes one number."""
+    if t.base is None and (t.n.pull is None or not current().grad):
+        _mark(t)
+        if t.v.__class__ is np.ndarray:
+            t.v.fill(value)
+        else:
+            t.v = value if t.v.__class__ is float else type_of(t.v).dtype.type(value)
+        if t.n.pull is None:
+            _rewritten(t, dispatch.leaf_of(t.v))
+        return t
+    new = as_tensor(np.full(t.shape, value, t.dtype))
+    return replace(t, new, "fill_")
+
+
+__all__ = ["fill", "quick", "refresh", "replace", "setitem"]

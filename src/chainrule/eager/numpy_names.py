@@ -1,0 +1,187 @@
+"""Which operation of ours a NumPy function is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.dispatch import Handle
+from chainrule.errors import UnsupportedError
+from chainrule.ops import array, contract, creation, index, reduce
+from chainrule.ops import elementwise as e
+
+UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
+    np.add: e.plus, np.subtract: e.minus, np.multiply: e.times, np.true_divide: e.true_divide, np.power: e.power,
+    np.float_power: e.power, np.floor_divide: e.floor_divide, np.remainder: e.remainder, np.negative: e.neg,
+    np.positive: e.positive, np.absolute: e.abs, np.fabs: e.abs, np.sign: e.sign, np.floor: e.floor, np.ceil: e.ceil,
+    np.trunc: e.trunc, np.rint: e.round_, np.exp: e.exp, np.exp2: e.exp2, np.expm1: e.expm1, np.log: e.log,
+    np.log2: e.log2, np.log10: e.log10, np.log1p: e.log1p, np.sqrt: e.sqrt, np.square: e.square,
+    np.reciprocal: e.reciprocal, np.sin: e.sin, np.cos: e.cos, np.tan: e.tan, np.arcsin: e.asin, np.arccos: e.acos,
+    np.arctan: e.atan, np.arctan2: e.atan2, np.hypot: e.hypot, np.sinh: e.sinh, np.cosh: e.cosh, np.tanh: e.tanh,
+    np.arcsinh: e.asinh, np.arccosh: e.acosh, np.arctanh: e.atanh, np.logaddexp: e.logaddexp, np.maximum: e.maximum,
+    np.minimum: e.minimum, np.equal: e.eq, np.not_equal: e.ne, np.less: e.lt, np.less_equal: e.le, np.greater: e.gt,
+    np.greater_equal: e.ge, np.logical_and: e.logical_and, np.logical_or: e.logical_or, np.logical_xor: e.logical_xor,
+    np.logical_not: e.logical_not, np.bitwise_and: e.logical_and, np.bitwise_or: e.logical_or, np.invert: e.logical_not,
+    np.isnan: e.isnan, np.isinf: e.isinf, np.isfinite: e.isfinite, np.matmul: contract.matmul,
+}  # fmt: skip
+
+_REDUCTIONS = {np.add: reduce.sum, np.multiply: reduce.prod, np.maximum: reduce.amax, np.minimum: reduce.amin}
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`ufunc(*inputs)` on tensors."""
+    kwargs = {k: v for k, v in kwargs.items() if v is not None and k not in ("casting", "order", "subok")}
+    target = kwargs.pop("out", None)
+    if target is not None:
+        return _into(target[0], ufunc, method, inputs, kwargs)
+    if method == "__call__" and ufunc in UFUNCS and not kwargs:
+        return UFUNCS[ufunc](*inputs)
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        axis = kwargs.get("axis", 0)
+        return _REDUCTIONS[ufunc](inputs[0], axis, bool(kwargs.get("keepdims", False)))
+    if method == "outer" and ufunc is np.multiply:
+        return contract.outer(*inputs)
+    raise _unknown(f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
+
+
+def _into(target: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`array += tensor`: a Tensor takes the result, an array takes its values where nothing is lost."""
+    result = call_ufunc(ufunc, method, inputs, kwargs)
+    if isinstance(target, Handle):
+        from chainrule.eager.inplace import replace
+
+        return replace(target, result, ufunc.__name__)
+    if result.requires_grad:
+        raise UnsupportedError(
+            f"a NumPy array cannot hold the result of numpy.{ufunc.__name__}: its gradient would be lost",
+            fix="write a = a + t, which makes a Tensor, or add t.detach()",
+        )  # fmt: skip
+    np.copyto(target, result.v, casting="same_kind")
+    return target
+
+
+def _unknown(name: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{name} has no counterpart for tensors",
+        fix="use chainrule's own operations, or np.asarray(x) to go on without gradient",
+    )
+
+
+# --- functions ---------------------------------------------------------------------------------------
+
+
+def _numbers(func: Callable[..., Any]) -> Callable[..., Any]:
+    """The function on the values: shapes, printing, comparisons, nothing with a gradient."""
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return func(*map(_plain, args), **{k: _plain(v) for k, v in kwargs.items()})
+
+    return call
+
+
+def _plain(v: Any) -> Any:
+    if isinstance(v, Handle):
+        return np.asarray(v)
+    return type(v)(map(_plain, v)) if isinstance(v, list | tuple) else v
+
+
+def _clip(
+    a: Any, a_min: Any = None, a_max: Any = None, out: Any = None, *, min: Any = None, max: Any = None
+) -> Any:
+    return e.clamp(a, a_min if min is None else min, a_max if max is None else max)
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    return reduce.norm(x, 2 if ord is None else ord, axis, keepdims)
+
+
+def _reorder(a: Any, axes: Any = None) -> Any:
+    a = creation.as_tensor(a)
+    return array.permute(a, *(reversed(range(a.dim())) if axes is None else axes))
+
+
+def _numpy_std(
+    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    return reduce.std(x, axis, keepdim=keepdims, correction=ddof)
+
+
+def _numpy_var(
+    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    return reduce.var(x, axis, keepdim=keepdims, correction=ddof)
+
+
+def _reduction(op: Callable[..., Any]) -> Callable[..., Any]:
+    def call(
+        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any
+    ) -> Any:
+        extra = {k: v for k, v in kwargs.items() if v is not None and v is not np._NoValue}
+        if out is not None or extra:
+            raise _unknown(f"numpy.{op.__name__} with {', '.join(sorted(extra)) or 'out'}")
+        options = {} if dtype is None else {"dtype": dtype}
+        return op(a, axis, bool(keepdims) if keepdims is not np._NoValue else False, **options)
+
+    return call
+
+
+def _scan(op: Callable[..., Any]) -> Callable[..., Any]:
+    def call(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        x = creation.as_tensor(a)
+        return op(x.reshape(-1), 0) if axis is None else op(x, axis)
+
+    return call
+
+
+FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    np.sum: _reduction(reduce.sum), np.mean: _reduction(reduce.mean), np.prod: _reduction(reduce.prod),
+    np.max: _reduction(reduce.amax), np.amax: _reduction(reduce.amax), np.min: _reduction(reduce.amin),
+    np.amin: _reduction(reduce.amin), np.any: _reduction(reduce.any), np.all: _reduction(reduce.all),
+    np.std: _numpy_std, np.var: _numpy_var, np.argmax: reduce.argmax, np.argmin: reduce.argmin,
+    np.cumsum: _scan(reduce.cumsum), np.cumprod: _scan(reduce.cumprod), np.linalg.norm: _norm, np.clip: _clip,
+    np.where: e.where, np.reshape: lambda a, shape, **_: array.reshape(a, shape), np.ravel: lambda a, **_: array.ravel(a),
+    np.transpose: _reorder, np.swapaxes: array.swapaxes, np.moveaxis: array.movedim, np.squeeze: array.squeeze,
+    np.expand_dims: lambda a, axis: array.unsqueeze(a, axis), np.broadcast_to: lambda a, shape, **_: array.broadcast_to(a, shape),
+    np.concatenate: lambda xs, axis=0, **_: array.cat(xs, axis), np.stack: lambda xs, axis=0, **_: array.stack(xs, axis),
+    np.hstack: lambda xs, **_: array.hstack(xs), np.vstack: lambda xs, **_: array.vstack(xs), np.tile: lambda a, reps: array.tile(a, reps),
+    np.flip: lambda a, axis=None: array.flip(a, range(np.ndim(a)) if axis is None else axis), np.atleast_1d: array.atleast_1d,
+    np.atleast_2d: array.atleast_2d, np.tril: lambda a, k=0: array.tril(a, k), np.triu: lambda a, k=0: array.triu(a, k),
+    np.dot: contract.matmul, np.inner: contract.inner, np.outer: contract.outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
+    np.einsum: lambda eq, *xs, **_: contract.einsum(eq, *xs), np.take_along_axis: lambda a, i, axis: index.take_along_dim(a, i, axis),
+    np.sort: lambda a, axis=-1, **_: index.sort(a, axis).values, np.argsort: lambda a, axis=-1, **_: index.argsort(a, axis),
+    np.zeros_like: lambda a, dtype=None, **_: creation.zeros_like(a, dtype=dtype),
+    np.ones_like: lambda a, dtype=None, **_: creation.ones_like(a, dtype=dtype),
+    np.full_like: lambda a, v, dtype=None, **_: creation.full_like(a, v, dtype=dtype),
+    np.count_nonzero: lambda a, axis=None, **_: reduce.count_nonzero(a, axis),
+}  # fmt: skip
+
+_ON_VALUES = """shape ndim size allclose isclose array_equal array_equiv array_repr array_str result_type can_cast iscomplexobj
+    isrealobj may_share_memory shares_memory copyto save savez savetxt nonzero flatnonzero unique histogram searchsorted
+    percentile quantile median bincount common_type min_scalar_type atleast_3d meshgrid interp polyfit column_stack
+    broadcast_arrays isin union1d digitize round real imag nan_to_num ptp append insert delete array2string array_split
+    histogram2d nanmin nanmax nansum nanmean diff gradient average linspace""".split()
+
+
+def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """`func(*args, **kwargs)` on tensors."""
+    if func in FUNCTIONS:
+        return FUNCTIONS[func](*args, **kwargs)
+    tracked = any(t.requires_grad for t in _tensors((args, tuple(kwargs.values()))))
+    if func.__name__ in _ON_VALUES and (not tracked or func.__name__ in _WITHOUT_GRADIENT):
+        return _numbers(func)(*args, **kwargs)
+    raise _unknown(f"numpy.{func.__name__}")
+
+
+_WITHOUT_GRADIENT = frozenset(
+    """shape ndim size allclose isclose array_equal array_equiv array_repr array_str result_type can_cast iscomplexobj isrealobj
+    may_share_memory shares_memory save savez savetxt nonzero flatnonzero histogram searchsorted bincount isin array2string
+    histogram2d digitize""".split()
+)
+
+
+def _tensors(v: Any) -> list[Any]:
+    if isinstance(v, Handle):
+        return [v]
+    return [t for w in v for t in _tensors(w)] if isinstance(v, list | tuple) else []

@@ -1,0 +1,705 @@
+"""Tensor: a value and a node, with torch's names. Methods are the functions of `ops`; nothing is computed here."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule import dispatch
+from chainrule.dispatch import Handle, View, share
+from chainrule.eager import backward as engine
+from chainrule.eager import inplace, interop
+from chainrule.eager.backward import AFTER, HOOKS, RETAINED, node_of
+from chainrule.eager.formatting import tensor_repr
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DerivativeError,
+    DtypeError,
+    GradientNote,
+    LeafFlagError,
+    NotScalarError,
+    ShapeError,
+    UnsupportedError,
+)
+from chainrule.ir.types import type_of
+from chainrule.ops import array, contract, creation, index, reduce
+from chainrule.ops import elementwise as e
+from chainrule.source import boundary
+from chainrule.tape.cuts import note_cut, note_origin
+from chainrule.tape.modes import current, no_grad
+from chainrule.tape.node import Leaf, accumulate, leaf
+from chainrule.tape.promote import as_dtype, get_default_dtype, is_inexact
+
+
+def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        return op(other, self)
+
+    return method
+
+
+def _in_place(op: Callable[..., Any], name: str, ufunc: np.ufunc | None = None) -> Callable[..., Any]:
+    """The in-place form of an operation; `ufunc` does the plain update step in one pass."""
+
+    @boundary
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if ufunc is not None and len(args) == 1 and not kwargs and inplace.quick(self, args[0], ufunc):
+            return self
+        return inplace.replace(self, op(self, *args, **kwargs), name)
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = (
+        f"In-place form of `{name.rstrip('_')}`; a leaf that requires a gradient needs no_grad()."
+    )
+    return method
+
+
+class Tensor(Handle):
+    """An array of numbers that remembers how it was computed.
+
+    Made by `tensor`, `zeros`, `from_numpy` … and by every operation. The default dtype is float64.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> w = cr.tensor(1.0, requires_grad=True)
+    >>> L = 4 * w + w**3
+    >>> L.backward()
+    >>> w.grad
+    tensor(7.)
+    """
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __array_priority__ = 1000
+    __array_ufunc__ = interop.array_ufunc
+    __array_function__ = interop.array_function
+
+    def __new__(cls, data: Any = (), *, requires_grad: bool = False) -> Any:
+        return creation.tensor(data, dtype=get_default_dtype(), requires_grad=requires_grad)
+
+    # --- what it is ------------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the dimensions."""
+        return () if self.v.__class__ is float else self.v.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """dtype of the entries."""
+        return type_of(self.v).dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    @property
+    def device(self) -> str:
+        """Always "cpu"."""
+        return "cpu"
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether `backward` would put a gradient here: made by the user, or not tracked at all."""
+        n = node_of(self)
+        return n.pull is None or n.p is None
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether operations on this tensor are recorded."""
+        return node_of(self).pull is not None
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        self.requires_grad_(flag)
+
+    @boundary
+    def requires_grad_(self, requires_grad: bool = True) -> Any:
+        """Begin (or cease) to record operations on this leaf; returns the tensor."""
+        n = node_of(self)
+        if n.p is not None and n.pull is not None:
+            if requires_grad:
+                return self
+            raise LeafFlagError(
+                "only leaves can be told not to require a gradient, and this tensor was computed",
+                given=f"{n.name} at {n.source}", fix="use x.detach(), which has no history",
+            )  # fmt: skip
+        if requires_grad and not is_inexact(self.dtype):
+            raise creation.integer_gradient(self.dtype)
+        if requires_grad and n.p is not None:
+            n = self.n = leaf(self.v, False, *dispatch.source_code())
+            if self.base is not None:
+                self.base = View(self.base.root, None, self.base.ops)
+        n.pull = accumulate if requires_grad else None
+        return self
+
+    @property
+    def grad_fn(self) -> Any:
+        """The node that computed this tensor, or None for a leaf."""
+        n = node_of(self)
+        return n if n.p is not None and n.pull is not None else None
+
+    @property
+    def grad(self) -> Any:
+        """The accumulated gradient of a leaf; None (with a note) for a computed tensor that did not retain it."""
+        n = node_of(self)
+        if isinstance(n, Leaf):
+            return n.grad
+        if n in RETAINED:
+            return RETAINED[n]
+        if n.pull is not None:
+            warnings.warn(_intermediate_note(n), GradientNote, stacklevel=2)
+        return None
+
+    @grad.setter
+    def grad(self, g: Any) -> None:
+        _assign_grad(self, g)
+
+    @grad.deleter
+    def grad(self) -> None:
+        _assign_grad(self, None)
+
+    @property
+    def data(self) -> Any:
+        """The values without history, in the same memory; a change through it is seen by `backward`."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        with no_grad():
+            new = creation.as_tensor(value)
+            self.v = new.v if new.v.__class__ is float else np.array(new.v)
+
+    # --- values ----------------------------------------------------------------------------------
+
+    @boundary
+    def item(self) -> Any:
+        """The value of a tensor with one entry, as a Python number; the graph ends there."""
+        v = self.v
+        if self.n.pull is not None:
+            note_cut(node_of(self), "item")
+        if v.__class__ is float:
+            return v
+        if v.size != 1:
+            fix = "read one entry, e.g. x[0].item(), or all of them with tolist()"
+            raise ShapeError(
+                f"a tensor with {v.size} entries is no single number", given=str(type_of(v)), fix=fix
+            )
+        return v.item()
+
+    def tolist(self) -> Any:
+        """The values as nested lists (a number for a 0-d tensor)."""
+        return self.v if self.v.__class__ is float else self.v.tolist()
+
+    @boundary
+    def numpy(self, *, force: bool = False) -> np.ndarray:
+        """The values as a NumPy array that shares memory; refused where a gradient would be lost unseen."""
+        n = node_of(self)
+        if n.pull is not None and not force:
+            raise DerivativeError(
+                "numpy() of a tensor that requires a gradient would cut the graph", given=f"{n.name} at {n.source}",
+                fix="use x.detach().numpy(), or np.asarray(x)",
+            )  # fmt: skip
+        note_cut(n, "numpy")
+        return share(self)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        note_cut(node_of(self), "numpy")
+        a = np.asarray(self.v) if self.v.__class__ is float else self.v
+        return np.array(a, dtype=dtype, copy=True if copy or copy is None else None)
+
+    @boundary
+    def detach(self) -> Any:
+        """The same memory without history."""
+        note_cut(node_of(self), "detach")
+        t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
+        root = self if self.base is None else self.base.root
+        t.base = View(root, None, ())
+        if self.n.pull is not None:
+            from chainrule.source import Source
+
+            note_origin(t.n, "detach", Source(t.n.code, t.n.at))
+        return t
+
+    @boundary
+    def detach_(self) -> Any:
+        """Forget the history of this tensor."""
+        note_cut(node_of(self), "detach")
+        self.n, self.base = leaf(self.v, False, *dispatch.source_code()), None
+        return self
+
+    @boundary
+    def clone(self) -> Any:
+        """A copy in memory of its own; the gradient flows through."""
+        p = dispatch.TABLE["alias"]
+        values, nodes, _ = dispatch.operands((self,))
+        out = values[0] if values[0].__class__ is float else np.array(values[0])
+        return dispatch.wrap(out, dispatch.record(p, values, nodes, out, {}, current()))
+
+    def __float__(self) -> float:
+        return float(_number(self, "float"))
+
+    def __int__(self) -> int:
+        return int(_number(self, "int"))
+
+    def __complex__(self) -> complex:
+        return complex(_number(self, "complex"))
+
+    def __index__(self) -> int:
+        v = np.asarray(self.v)
+        if v.size != 1 or v.dtype.kind not in "bui":
+            raise ArgumentError(
+                "only a tensor with one whole number is an index", given=str(type_of(v)), fix="use .int()"
+            )
+        return operator.index(v.item())
+
+    def __bool__(self) -> bool:
+        if self.v.__class__ is float:
+            return self.v != 0.0
+        if self.v.size != 1:
+            fix = "use .any() or .all(), or where(…) to choose entry by entry"
+            raise ShapeError(
+                f"the truth of a tensor with {self.v.size} entries is ambiguous",
+                given=str(type_of(self.v)),
+                fix=fix,
+            ).at(engine_here())
+        return bool(self.v)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise ArgumentError("a 0-d tensor has no length", fix="read its value with .item()").at(
+                engine_here()
+            )
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise ArgumentError(
+                "a 0-d tensor has no entries to go through", fix="read its value with .item()"
+            ).at(engine_here())
+        return iter([self[i] for i in range(self.shape[0])])
+
+    def __contains__(self, x: Any) -> bool:
+        return bool(np.any(np.asarray(self.v) == (x.v if isinstance(x, Handle) else x)))
+
+    def __repr__(self) -> str:
+        n = node_of(self)
+        name = _torch_name(n) if n.p is not None and n.pull is not None else None
+        return tensor_repr(self.v, requires_grad=n.pull is not None, grad_fn=name)
+
+    def __format__(self, spec: str) -> str:
+        if self.shape:
+            return format(repr(self), spec) if spec else repr(self)
+        return format(self.item(), spec) if spec else str(self.item())
+
+    # --- gradients -------------------------------------------------------------------------------
+
+    @boundary
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Accumulate the gradient of this number in `.grad` of every leaf it depends on.
+
+        Parameters
+        ----------
+        gradient
+            Weights of the shape of this tensor; needed unless it has one entry.
+        retain_graph
+            Keep what the graph saved, so that another backward can follow (default: `create_graph`).
+        create_graph
+            Record the gradients themselves, for second derivatives.
+        inputs
+            Leaves to accumulate into (default: all).
+
+        Raises
+        ------
+        NotScalarError (E203)
+            Several entries and no `gradient`.
+        NotTrackedError (E202)
+            Nothing in its computation requires a gradient.
+        GraphFreedError (E204), OverwrittenError (E205)
+            A value that is read was freed by an earlier backward, or changed in place.
+
+        Cost
+        ----
+        About 1 to 3 times the computation of this tensor.
+        """
+        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+
+    @boundary
+    def retain_grad(self) -> None:
+        """Keep `.grad` of this computed tensor in the next backward."""
+        n = node_of(self)
+        if n.pull is None:
+            raise DerivativeError(
+                "a tensor that requires no gradient has none to keep", fix="mark it with requires_grad=True"
+            )
+        if not isinstance(n, Leaf):
+            RETAINED.setdefault(n, None)
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether `retain_grad` was called on this computed tensor."""
+        return node_of(self) in RETAINED
+
+    @boundary
+    def register_hook(self, hook: Callable[[Any], Any]) -> Any:
+        """Call `hook(gradient)` when the gradient of this tensor is complete; a tensor that it returns replaces it."""
+        return _register(HOOKS, self, hook)
+
+    @boundary
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Any:
+        """Call `hook(tensor)` after `.grad` of this leaf was updated."""
+        if not isinstance(node_of(self), Leaf):
+            raise LeafFlagError(
+                "only leaves accumulate a gradient", fix="use register_hook on a computed tensor"
+            )
+        return _register(AFTER, self, lambda _grad: hook(self))
+
+    # --- dtype and memory ------------------------------------------------------------------------
+
+    @boundary
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Any:
+        """In another dtype (itself if it has it); a device other than the CPU is refused by name."""
+        for a in args:
+            if isinstance(a, Handle):
+                dtype = a.dtype
+            elif isinstance(a, str) and a.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
+                device = a
+            elif a is not None and not isinstance(a, bool):
+                dtype = a
+        creation.check_device(device)
+        out = self if dtype is None else e.cast(self, dtype)
+        return out.clone() if copy and out is self else out
+
+    @boundary
+    def type(self, dtype: Any = None) -> Any:
+        """The name of the dtype, or the tensor in another dtype."""
+        return f"{self.dtype.name}" if dtype is None else e.cast(self, dtype)
+
+    def double(self) -> Any:
+        """As float64."""
+        return e.cast(self, np.float64)
+
+    def float(self) -> Any:
+        """As float32, as in torch."""
+        return e.cast(self, np.float32)
+
+    def long(self) -> Any:
+        """As int64; no gradient passes."""
+        return e.cast(self, np.int64)
+
+    def int(self) -> Any:
+        """As int32; no gradient passes."""
+        return e.cast(self, np.int32)
+
+    def bool(self) -> Any:
+        """As truth values; no gradient passes."""
+        return e.cast(self, np.bool_)
+
+    def cpu(self) -> Any:
+        """Itself."""
+        return self
+
+    def contiguous(self) -> Any:
+        """Itself: memory order is not a concern here."""
+        return self
+
+    def is_floating_point(self) -> Any:
+        """Whether the dtype is float64, float32 or float16."""
+        return self.dtype.kind == "f"
+
+    def is_complex(self) -> Any:
+        """Whether the dtype is complex."""
+        return self.dtype.kind == "c"
+
+    def dim(self) -> Any:
+        """Number of dimensions."""
+        return len(self.shape)
+
+    ndimension = dim
+
+    def numel(self) -> Any:
+        """Number of entries."""
+        return 1 if self.v.__class__ is float else self.v.size
+
+    nelement = numel
+
+    @boundary
+    def size(self, dim: Any = None) -> Any:
+        """The shape, or the length of one dimension."""
+        if dim is None:
+            return self.shape
+        from chainrule.ops.arguments import one_dim
+
+        return self.shape[one_dim(dim, self.dim())]
+
+    def element_size(self) -> Any:
+        """Bytes per entry."""
+        return self.dtype.itemsize
+
+    # --- operators -------------------------------------------------------------------------------
+
+    __add__ = e.plus
+    __sub__ = e.minus
+    __mul__ = e.times
+    __truediv__ = e.true_divide
+    __floordiv__ = e.floor_divide
+    __mod__ = e.remainder
+    __pow__ = e.power
+    __neg__ = e.neg
+    __abs__ = e.abs
+    __eq__ = e.eq  # type: ignore[assignment]
+    __ne__ = e.ne  # type: ignore[assignment]
+    __lt__ = e.lt
+    __le__ = e.le
+    __gt__ = e.gt
+    __ge__ = e.ge
+    __matmul__ = contract.matmul
+    __and__ = e.logical_and
+    __or__ = e.logical_or
+    __xor__ = e.logical_xor
+    __invert__ = e.logical_not
+
+    def __pos__(self) -> Any:
+        return self
+
+    __rmatmul__ = _reflected(contract.matmul)
+    __rand__ = __and__
+    __ror__ = __or__
+    __rxor__ = __xor__
+
+    __iadd__ = _in_place(e.plus, "add_", np.add)
+    __isub__ = _in_place(e.minus, "sub_", np.subtract)
+    __imul__ = _in_place(e.times, "mul_", np.multiply)
+    __itruediv__ = _in_place(e.true_divide, "div_", np.true_divide)
+    __ipow__ = _in_place(e.power, "pow_")
+    __ifloordiv__ = _in_place(e.floor_divide, "floor_divide_")
+
+    @boundary
+    def __getitem__(self, key: Any) -> Any:
+        return index.getitem(self, key)
+
+    @boundary
+    def __setitem__(self, key: Any, value: Any) -> None:
+        inplace.setitem(self, key, value)
+
+    def zero_(self) -> Any:
+        """Every entry becomes 0."""
+        return self.fill_(0.0)
+
+    @boundary
+    def fill_(self, value: Any) -> Any:
+        """Every entry becomes one number."""
+        return inplace.fill(self, value.item() if isinstance(value, Handle) else value)
+
+    @boundary
+    def copy_(self, src: Any) -> Any:
+        """The entries become those of `src`, which is broadcast and cast."""
+        return inplace.replace(self, inplace._fit(creation.as_tensor(src), self, "copy"), "copy_")
+
+    @boundary
+    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:
+        """A new leaf, with this dtype unless another is given."""
+        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
+
+    @property
+    def T(self) -> Any:
+        """Dimensions in reverse order."""
+        return array.permute(self, *reversed(range(self.dim())))
+
+    @property
+    def mT(self) -> Any:
+        """The last two dimensions exchanged."""
+        return array.transpose(self, -2, -1)
+
+    # --- copies ----------------------------------------------------------------------------------
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        v = self.v if self.v.__class__ is float else copy.deepcopy(self.v, memo)
+        t = dispatch.wrap(v, leaf(v, self.n.pull is not None, *dispatch.source_code()))
+        if isinstance(self.n, Leaf) and self.n.grad is not None:
+            t.n.grad = copy.deepcopy(self.n.grad, memo)
+        return t
+
+    def __reduce__(self) -> Any:
+        grad = self.n.grad if isinstance(self.n, Leaf) else None
+        v = self.v if self.v.__class__ is float else np.array(self.v)
+        return _rebuild, (v, self.n.pull is not None, grad)
+
+    def __getattr__(self, name: str) -> Any:
+        raise missing(name)
+
+
+def _rebuild(v: Any, requires_grad: bool, grad: Any) -> Any:
+    t = creation.make_leaf(v, requires_grad)
+    t.n.grad = grad
+    return t
+
+
+def missing(name: str) -> ChainruleError:
+    """The error for an attribute that chainrule does not have."""
+    import difflib
+
+    if name in ("cuda", "mps", "xpu", "half", "bfloat16", "to_sparse", "pin_memory"):
+        return UnsupportedError(
+            f"tensors have no {name!r} here: they live on the CPU, dense", fix=f"leave out .{name}()"
+        )
+    near = difflib.get_close_matches(name, dir(Tensor), 1)
+    return UnsupportedError(
+        f"tensors have no attribute {name!r}",
+        fix=f"did you mean {near[0]!r}?" if near else "see dir(chainrule.Tensor)",
+    )
+
+
+def engine_here() -> Any:
+    from chainrule.source import here
+
+    return here()
+
+
+def _number(t: Tensor, how: str) -> Any:
+    n = node_of(t)
+    if n.pull is not None:
+        note_cut(n, how)
+    if t.numel() != 1:
+        fix = "read one entry, e.g. x[0].item()"
+        raise NotScalarError(
+            f"a tensor with {t.numel()} entries is no single number", given=str(type_of(t.v)), fix=fix
+        ).at(engine_here())
+    return t.v if t.v.__class__ is float else t.v.item()
+
+
+def _torch_name(n: Any) -> str:
+    name = n.scope or n.p.name
+    return "".join(w[:1].upper() + w[1:] for w in name.split("_")) + "Backward0"
+
+
+def _intermediate_note(n: Any) -> str:
+    return (
+        f".grad of a computed tensor ({n.name} at {n.source.place}) is None: its gradient was used and passed on, not kept. "
+        "Keep it with retain_grad() before backward(), or ask chainrule.autograd.grad for it."
+    )
+
+
+@boundary
+def _assign_grad(t: Tensor, g: Any) -> None:
+    n = node_of(t)
+    if g is not None and not isinstance(g, Handle):
+        raise DtypeError(
+            f"a gradient is a Tensor or None, not a {type(g).__name__}", fix="wrap it: tensor(…)"
+        )
+    if g is not None and (tuple(g.shape) != tuple(t.shape) or g.dtype != t.dtype):
+        raise ShapeError(
+            "the gradient does not have the shape and dtype of the tensor",
+            given=f"{type_of(g.v)} for {type_of(t.v)}", fix="assign a gradient of the same shape and dtype",
+        )  # fmt: skip
+    if isinstance(n, Leaf):
+        n.grad, n.contributions = g, None
+    elif g is None:
+        RETAINED.pop(n, None)
+    else:
+        RETAINED[n] = g
+
+
+class Handle_:
+    """What `register_hook` returns: `remove()` takes the hook away; also a context manager."""
+
+    def __init__(self, table: Any, n: Any, key: int) -> None:
+        self._table, self._node, self._key = table, n, key
+
+    def remove(self) -> None:
+        """Take the hook away (once is enough)."""
+        hooks = self._table.get(self._node)
+        if hooks is not None:
+            hooks.pop(self._key, None)
+            if not hooks:
+                del self._table[self._node]
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+
+def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
+    n = node_of(t)
+    if n.pull is None:
+        fix = "mark it with requires_grad=True first"
+        raise DerivativeError(
+            "a hook needs a tensor that requires a gradient", given=f"made at {n.source}", fix=fix
+        )
+    hooks = table.setdefault(n, {})
+    key = max(hooks, default=-1) + 1
+    hooks[key] = hook
+    return Handle_(table, n, key)
+
+
+# --- methods that are functions ----------------------------------------------------------------------
+
+_ELEMENTWISE = """abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid
+    sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh asinh arcsinh acosh arccosh atanh arctanh erf erfc relu
+    isnan isinf isfinite add sub subtract mul multiply div divide true_divide floor_divide remainder maximum minimum atan2
+    arctan2 hypot logaddexp xlogy eq ne not_equal lt less le less_equal gt greater ge greater_equal pow float_power square
+    reciprocal positive clamp clip logical_and logical_or logical_xor logical_not"""
+_REDUCE = """sum mean prod amax amin max min argmax argmin var std logsumexp norm any all count_nonzero cumsum cumprod
+    softmax log_softmax"""
+_ARRAY = """reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim moveaxis
+    broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat"""
+_CONTRACT = "matmul mm bmm mv dot inner outer"
+_INDEX = "gather take_along_dim index_select masked_select nonzero argsort sort"
+
+for _module, _names in (
+    (e, _ELEMENTWISE),
+    (reduce, _REDUCE),
+    (array, _ARRAY),
+    (contract, _CONTRACT),
+    (index, _INDEX),
+):
+    for _name in _names.split():
+        if not hasattr(Handle, _name):
+            setattr(Tensor, _name, getattr(_module, _name))
+Tensor.round = e.round_  # type: ignore[attr-defined]
+
+for (
+    _name
+) in "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid abs neg relu round floor ceil".split():
+    _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
+    setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))
+
+
+def _where(self: Any, condition: Any, other: Any) -> Any:
+    return e.where(condition, self, other)
+
+
+def _reshape_as(self: Any, other: Any) -> Any:
+    return array.reshape(self, other.shape)
+
+
+Tensor.where, Tensor.reshape_as, Tensor.view_as = _where, _reshape_as, _reshape_as  # type: ignore[attr-defined]
+
+for _name, _p in (
+    ("radd", "add"),
+    ("rsub", "sub"),
+    ("rmul", "mul"),
+    ("rtruediv", "div"),
+    ("rfloordiv", "floor_divide"),
+    ("rmod", "remainder"),
+):
+    setattr(Tensor, f"__{_name}__", dispatch.reflected(dispatch.TABLE[_p], watch=_p == "div"))
+Tensor.__rpow__ = _reflected(e.power)  # type: ignore[attr-defined]
+
+dispatch.Tensor = Tensor

@@ -1,0 +1,1 @@
+"""The operations that users call: arguments made canonical, then one or more primitives through `dispatch.bind`."""

@@ -1,0 +1,433 @@
+"""Tensors from data, shapes and random numbers, under torch's names."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import dispatch
+from chainrule.dispatch import Handle
+from chainrule.errors import ArgumentError, DataError, DtypeError, ShapeError
+from chainrule.ops.arguments import lengths
+from chainrule.source import Source, boundary
+from chainrule.tape.cuts import note_origin
+from chainrule.tape.node import leaf
+from chainrule.tape.promote import as_dtype, complex_of, get_default_dtype, is_inexact
+
+
+def make_leaf(value: Any, requires_grad: bool = False) -> Any:
+    """A Tensor that begins a history, at the user's line."""
+    value = dispatch.plain(value)
+    dtype = np.dtype(np.float64) if value.__class__ is float else value.dtype
+    if requires_grad and not is_inexact(dtype):
+        raise integer_gradient(dtype)
+    code, at = dispatch.source_code()
+    return dispatch.wrap(value, leaf(value, bool(requires_grad), code, at))
+
+
+def integer_gradient(dtype: np.dtype) -> DtypeError:
+    """The error for a gradient of whole numbers."""
+    return DtypeError(
+        f"only floating point and complex tensors can require gradients: {dtype.name} has no small changes",
+        given=str(dtype), fix="write the numbers with a point (1. instead of 1), or pass dtype=float64",
+    )  # fmt: skip
+
+
+def _contains(data: Any) -> list[Any]:
+    """Tensors inside nested lists."""
+    found, stack = [], [data]
+    while stack:
+        d = stack.pop()
+        if isinstance(d, Handle):
+            found.append(d)
+        elif isinstance(d, list | tuple):
+            stack.extend(d)
+    return found
+
+
+def _numbers(data: Any) -> Any:
+    """Nested lists with their tensors replaced by numbers. Iterative over the outermost list only: depth ≤ 64."""
+    if isinstance(data, Handle):
+        return np.asarray(data.v)
+    if isinstance(data, list | tuple):
+        return [_numbers(d) for d in data]
+    return data
+
+
+def array_of(data: Any, dtype: Any = None) -> np.ndarray:
+    """A new NumPy array of the data, with torch's choice of dtype."""
+    if isinstance(data, str | bytes | dict | set) or data is None:
+        raise DataError(
+            f"a {type(data).__name__} is no array of numbers",
+            fix="pass a number, nested lists or a NumPy array",
+        )
+    _check_depth(data)
+    inner = _contains(data)
+    try:
+        array = np.array(_numbers(data) if inner else data)
+    except (ValueError, TypeError, OverflowError) as err:
+        raise _ragged(data, err) from None
+    if array.dtype == object or array.dtype.kind not in "buifc":
+        raise _ragged(data, None)
+    if dtype is None:
+        dtype = _choose(data, array, bool(inner))
+    return array.astype(as_dtype(dtype), copy=False)
+
+
+def _check_depth(data: Any) -> None:
+    depth = 0
+    while isinstance(data, list | tuple) and data:
+        data, depth = data[0], depth + 1
+        if depth > 64:
+            raise DataError(
+                "the data is nested more than 64 lists deep", fix="pass a NumPy array, or flatter lists"
+            )
+
+
+def _choose(data: Any, array: np.ndarray, tensors: bool) -> np.dtype:
+    if isinstance(data, Handle | np.ndarray | np.generic):
+        return as_dtype(array.dtype)
+    if array.dtype.kind == "f" and (array.dtype == np.float64 or array.size == 0) and not tensors:
+        return get_default_dtype()
+    if array.dtype.kind == "c" and not tensors:
+        return complex_of(get_default_dtype())
+    return as_dtype(array.dtype)
+
+
+def _ragged(data: Any, err: BaseException | None) -> DataError:
+    if isinstance(data, list | tuple):
+        sizes = [len(d) if isinstance(d, list | tuple) else None for d in data]
+        if len(set(sizes)) > 1:
+            shown = ", ".join("a number" if n is None else f"length {n}" for n in sizes[:6])
+            return DataError(
+                "the rows differ in length, so this is no array",
+                given=shown,
+                fix="make all rows equally long",
+            )
+    text = repr(data)
+    reason = (
+        "the data is no rectangular array of numbers"
+        if err is None
+        else f"the data is no array of numbers: {err}"
+    )
+    return DataError(
+        reason,
+        given=text if len(text) < 60 else text[:57] + "…",
+        fix="pass numbers, nested lists of equal length, or a NumPy array",
+    )
+
+
+@boundary
+def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """A tensor with a copy of the data: a leaf.
+
+    Parameters
+    ----------
+    data
+        A number, nested lists, a NumPy array or a Tensor. Of Tensors only the numbers are copied: the graph is cut.
+    dtype
+        Unless given: of Python floats the default dtype (float64), of integers int64, of arrays their own.
+    requires_grad
+        Whether `backward` computes ``.grad`` for this tensor.
+
+    Raises
+    ------
+    DataError (E105)
+        The rows differ in length, or entries are no numbers.
+    DtypeError (E102)
+        Integers cannot require gradients.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.tensor([[1.0, 2.0], [3.0, 4.0]])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
+    check_device(device)
+    value = array_of(data, dtype)
+    made = make_leaf(value, requires_grad)
+    if any(t.n.pull is not None for t in _contains(data)):
+        note_origin(made.n, "tensor", Source(made.n.code, made.n.at))
+    return made
+
+
+def check_device(device: Any) -> None:
+    """Only the CPU is there; code that asks for another device is told so."""
+    if device is not None and str(device).split(":")[0] != "cpu":
+        raise ArgumentError(f"there is no device {str(device)!r}", fix='leave device out, or pass "cpu"')
+
+
+@boundary
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """The data as a Tensor: itself if it is one, sharing memory with a NumPy array, a copy of anything else."""
+    check_device(device)
+    if isinstance(data, Handle):
+        return data if dtype is None else data.to(dtype)
+    if (
+        isinstance(data, np.ndarray)
+        and data.dtype.kind in "buifc"
+        and (dtype is None or data.dtype == as_dtype(dtype))
+    ):
+        return make_leaf(data)
+    return make_leaf(array_of(data, dtype))
+
+
+asarray = as_tensor
+
+
+@boundary
+def from_numpy(ndarray: np.ndarray) -> Any:
+    """A tensor that shares the memory of a NumPy array."""
+    if not isinstance(ndarray, np.ndarray):
+        raise DataError(
+            f"from_numpy takes a NumPy array, not a {type(ndarray).__name__}", fix="use tensor(…)"
+        )
+    as_dtype(ndarray.dtype)
+    made = make_leaf(ndarray)
+    made.v = ndarray
+    return made
+
+
+def _filled(size: tuple[Any, ...], value: Any, dtype: Any, requires_grad: bool, device: Any = None) -> Any:
+    check_device(device)
+    shape = lengths(size)
+    if any(n < 0 for n in shape):
+        raise ShapeError("a length is negative", given=str(list(shape)), fix="use lengths >= 0")
+    return make_leaf(
+        np.full(shape, value, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
+    )
+
+
+@boundary
+def zeros(*size: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """Zeros of a shape given as numbers or as one sequence."""
+    return _filled(size, 0, dtype, requires_grad, device)
+
+
+@boundary
+def ones(*size: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """Ones of a shape given as numbers or as one sequence."""
+    return _filled(size, 1, dtype, requires_grad, device)
+
+
+@boundary
+def empty(*size: Any, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """A tensor to be filled; its entries start as zeros here."""
+    return _filled(size, 0, dtype, requires_grad, device)
+
+
+@boundary
+def full(
+    size: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Any:
+    """A tensor with one number everywhere; the dtype follows the number."""
+    value = fill_value.item() if isinstance(fill_value, Handle) else fill_value
+    return _filled((size,), value, array_of(value).dtype if dtype is None else dtype, requires_grad, device)
+
+
+def _like(x: Any, value: Any, dtype: Any, requires_grad: bool) -> Any:
+    x = as_tensor(x)
+    return _filled((x.shape,), value, x.dtype if dtype is None else dtype, requires_grad)
+
+
+@boundary
+def zeros_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """Zeros with the shape and dtype of `input`."""
+    return _like(input, 0, dtype, requires_grad)
+
+
+@boundary
+def ones_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """Ones with the shape and dtype of `input`."""
+    return _like(input, 1, dtype, requires_grad)
+
+
+@boundary
+def empty_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
+    """A tensor to be filled, with the shape and dtype of `input`; its entries start as zeros here."""
+    return _like(input, 0, dtype, requires_grad)
+
+
+@boundary
+def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+    """One number everywhere, with the shape and dtype of `input`."""
+    return _like(input, fill_value, dtype, requires_grad)
+
+
+@boundary
+def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+    """Identity matrix, (n, n) or (n, m)."""
+    return make_leaf(
+        np.eye(n, m, dtype=get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
+    )
+
+
+@boundary
+def arange(
+    start: Any,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
+) -> Any:
+    """Numbers from `start` (0) up to, without, `end`; whole numbers give int64."""
+    check_device(device)
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise ArgumentError("the step is 0", fix="use a step that is not 0")
+    whole = all(isinstance(n, int | np.integer) for n in (start, end, step))
+    chosen = np.dtype(np.int64) if whole else get_default_dtype()
+    return make_leaf(
+        np.arange(start, end, step, dtype=chosen if dtype is None else as_dtype(dtype)), requires_grad
+    )
+
+
+@boundary
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Any:
+    """`steps` numbers from `start` to `end`, both included, at equal distances."""
+    check_device(device)
+    chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return make_leaf(
+        np.linspace(float(start), float(end), operator.index(steps)).astype(chosen), requires_grad
+    )
+
+
+@boundary
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
+) -> Any:
+    """`steps` numbers from base**start to base**end, at equal ratios."""
+    chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
+    return make_leaf(
+        np.logspace(float(start), float(end), operator.index(steps), base=base).astype(chosen), requires_grad
+    )
+
+
+# --- random numbers --------------------------------------------------------------------------------
+
+
+class Generator:
+    """A source of random numbers (Philox, counter-based) with its own seed."""
+
+    def __init__(self, device: Any = "cpu") -> None:
+        check_device(device)
+        self._lock = threading.Lock()
+        self.seed()
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin again from a seed; equal seeds give equal numbers."""
+        self._seed = operator.index(seed)
+        self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
+        return self
+
+    def seed(self) -> int:
+        """Begin again from a seed of the operating system, which is returned."""
+        self.manual_seed(int(np.random.SeedSequence().entropy) % 2**63)  # type: ignore[arg-type]
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed that this generator began with."""
+        return self._seed
+
+    def draw(self, how: str, *args: Any, **kwargs: Any) -> Any:
+        with self._lock:
+            return getattr(self._random, how)(*args, **kwargs)
+
+
+default_generator = Generator()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the generator that random tensors are drawn from."""
+    return default_generator.manual_seed(seed)
+
+
+def _draw(
+    how: str, size: tuple[Any, ...], dtype: Any, requires_grad: bool, generator: Generator | None
+) -> Any:
+    drawn = (generator or default_generator).draw(how, size=lengths(size))
+    return make_leaf(
+        np.asarray(drawn, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
+    )
+
+
+@boundary
+def rand(
+    *size: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Any:
+    """Random numbers, uniform on [0, 1)."""
+    return _draw("random", size, dtype, requires_grad, generator)
+
+
+@boundary
+def randn(
+    *size: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    generator: Generator | None = None,
+    device: Any = None,
+) -> Any:
+    """Random numbers, normal with mean 0 and standard deviation 1."""
+    return _draw("standard_normal", size, dtype, requires_grad, generator)
+
+
+@boundary
+def randint(
+    low: int,
+    high: Any = None,
+    size: Sequence[int] | None = None,
+    *,
+    dtype: Any = None,
+    generator: Generator | None = None,
+) -> Any:
+    """Random whole numbers from `low` (0) up to, without, `high`: ``randint(10, (3,))`` or ``randint(0, 10, (3,))``."""
+    if size is None:
+        low, high, size = 0, low, high
+    drawn = (generator or default_generator).draw("integers", low, high, size=lengths((size,)))
+    return make_leaf(np.asarray(drawn, np.int64 if dtype is None else as_dtype(dtype)))
+
+
+@boundary
+def randperm(n: int, *, generator: Generator | None = None) -> Any:
+    """The numbers 0 … n-1 in random order."""
+    return make_leaf((generator or default_generator).draw("permutation", n))
+
+
+__all__ = [
+    "Generator",
+    "arange",
+    "as_tensor",
+    "asarray",
+    "empty",
+    "empty_like",
+    "eye",
+    "from_numpy",
+    "full",
+    "full_like",
+    "linspace",
+    "logspace",
+    "manual_seed",
+    "ones",
+    "ones_like",
+    "rand",
+    "randint",
+    "randn",
+    "randperm",
+    "tensor",
+    "zeros",
+    "zeros_like",
+]

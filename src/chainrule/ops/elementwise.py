@@ -1,0 +1,357 @@
+"""Elementwise operations under torch's names. Docstrings come from the table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from sys import _getframe
+from typing import Any
+
+import numpy as np
+
+from chainrule import dispatch
+from chainrule.dispatch import bind
+from chainrule.errors import ArgumentError, DtypeError
+from chainrule.ops.arguments import operation
+from chainrule.source import trim
+from chainrule.table.composite import COMPOSITES
+from chainrule.table.primitive import TABLE, Primitive
+from chainrule.tape.modes import PLAIN, mode
+from chainrule.tape.promote import as_dtype, is_inexact
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The public function of an elementwise primitive."""
+    p = TABLE[name]
+    make = dispatch.unary if len(p.inputs) == 1 else dispatch.binary
+    op = make(p, watch=name in COMPOSITES)
+    op.__name__ = op.__qualname__ = p.torch or name
+    op.__doc__ = _doc(p)
+    return op
+
+
+def _doc(p: Primitive) -> str:
+    lines = [p.doc, "", "Works entry by entry on tensors, arrays and numbers; shapes broadcast."]
+    lines += [f"At {where}: {why}." for where, why in p.kinks.items()]
+    lines += [f"Undefined where {where}: {why}." for where, why in p.undefined.items()]
+    return "\n".join([*lines, "", f"Source: {p.source}."])
+
+
+abs = absolute = function("abs")
+neg = negative = function("neg")
+sign = function("sign")
+floor = function("floor")
+ceil = function("ceil")
+trunc = fix = function("trunc")
+exp = function("exp")
+exp2 = function("exp2")
+expm1 = function("expm1")
+log = function("log")
+log2 = function("log2")
+log10 = function("log10")
+log1p = function("log1p")
+sqrt = function("sqrt")
+rsqrt = function("rsqrt")
+sigmoid = function("sigmoid")
+sin = function("sin")
+cos = function("cos")
+tan = function("tan")
+asin = arcsin = function("asin")
+acos = arccos = function("acos")
+atan = arctan = function("atan")
+sinh = function("sinh")
+cosh = function("cosh")
+tanh = function("tanh")
+asinh = arcsinh = function("asinh")
+acosh = arccosh = function("acosh")
+atanh = arctanh = function("atanh")
+erf = function("erf")
+erfc = function("erfc")
+relu = function("relu")
+isnan = function("isnan")
+isinf = function("isinf")
+isfinite = function("isfinite")
+
+plus = function("add")
+minus = function("sub")
+times = function("mul")
+true_divide = divide = function("div")
+floor_divide = function("floor_divide")
+remainder = function("remainder")
+maximum = function("maximum")
+minimum = function("minimum")
+atan2 = arctan2 = function("atan2")
+hypot = function("hypot")
+logaddexp = function("logaddexp")
+xlogy = function("xlogy")
+eq = function("eq")
+ne = not_equal = function("ne")
+lt = less = function("lt")
+le = less_equal = function("le")
+gt = greater = function("gt")
+ge = greater_equal = function("ge")
+_power = dispatch.power_of(TABLE["integer_pow"])
+
+
+@operation
+def add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """input + alpha·other, entry by entry; shapes broadcast."""
+    return plus(input, other if alpha == 1 else times(other, alpha))
+
+
+@operation
+def sub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """input - alpha·other, entry by entry; shapes broadcast."""
+    return minus(input, other if alpha == 1 else times(other, alpha))
+
+
+subtract = sub
+
+
+@operation
+def mul(input: Any, other: Any) -> Any:
+    """Product, entry by entry; shapes broadcast."""
+    return times(input, other)
+
+
+multiply = mul
+
+
+@operation
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """Quotient, entry by entry; `rounding_mode` "floor" or "trunc" rounds it (its slope is then 0)."""
+    if rounding_mode is None:
+        return true_divide(input, other)
+    if rounding_mode == "floor":
+        return floor_divide(input, other)
+    if rounding_mode == "trunc":
+        return trunc(true_divide(input, other))
+    raise ArgumentError(f"rounding_mode is {rounding_mode!r}", fix='use None, "floor" or "trunc"')
+
+
+def power(x: Any, y: Any) -> Any:
+    """x to the power y, entry by entry; shapes broadcast.
+
+    A power that is a whole number known in advance has the derivative n·xⁿ⁻¹, without a logarithm.
+    """
+    n = _whole(y)
+    try:
+        if n is None or not isinstance(x, dispatch.Handle):
+            return bind(TABLE["pow"], x, y)
+        if n < 0 and not is_inexact(x.dtype):
+            raise DtypeError(
+                "whole numbers have no negative powers among whole numbers", given=f"{x.dtype} ** {y}",
+                fix="make the base floating point, e.g. x.double()",
+            )  # fmt: skip
+        if y.__class__ is float and not is_inexact(x.dtype):
+            return bind(TABLE["pow"], x, y)
+        if x.v.__class__ is float and mode() is PLAIN and x.__class__ is dispatch.Tensor:
+            return _power(x, n, _getframe(1))
+        return bind(TABLE["integer_pow"], x, n=n)
+    except Exception as err:
+        trim(err)
+        raise
+
+
+def _whole(y: Any) -> int | None:
+    """`y` as a whole number with an exact rule of its own (0 has none: x⁰ at 0 needs the general rule)."""
+    if y.__class__ is int or y.__class__ is float and y.is_integer():
+        return int(y) if y != 0 and -64 <= y <= 64 else None
+    return None
+
+
+pow = float_power = power
+pow.__name__ = "pow"
+
+
+@operation
+def square(input: Any) -> Any:
+    """x², entry by entry."""
+    return bind(TABLE["integer_pow"], input, n=2)
+
+
+@operation
+def reciprocal(input: Any) -> Any:
+    """1/x, entry by entry."""
+    return true_divide(1.0, input)
+
+
+@operation
+def positive(input: Any) -> Any:
+    """x itself."""
+    return input
+
+
+@operation
+def round_(input: Any, *, decimals: int = 0) -> Any:
+    """Nearest integer (halves to even), or nearest number with `decimals` digits; its slope is 0."""
+    if decimals == 0:
+        return bind(TABLE["round"], input)
+    scale = 10.0**decimals
+    return true_divide(bind(TABLE["round"], times(input, scale)), scale)
+
+
+@operation
+def clamp(input: Any, min: Any = None, max: Any = None) -> Any:
+    """x limited to [min, max]; at a bound that is a number the slope is 0 (see `kinks` of clamp).
+
+    Bounds that are tensors are operands: at a tie each gets half, as with `maximum`.
+    """
+    if min is None and max is None:
+        raise ArgumentError("clamp has no bound", fix="give min=, max= or both")
+    out = input
+    numbers = [b is None or isinstance(b, int | float) for b in (min, max)]
+    if all(numbers):
+        return bind(
+            TABLE["clamp"], input, lo=-math.inf if min is None else min, hi=math.inf if max is None else max
+        )
+    if min is not None:
+        out = maximum(out, min)
+    return out if max is None else minimum(out, max)
+
+
+clip = clamp
+
+
+@operation
+def where(condition: Any, input: Any = None, other: Any = None) -> Any:
+    """`input` where the condition holds, else `other`; the branch that is not taken contributes no gradient.
+
+    With the condition alone: the indices of its true entries, one tensor per dimension.
+    """
+    if input is None and other is None:
+        from chainrule.ops.index import nonzero
+
+        return nonzero(condition, as_tuple=True)
+    return bind(TABLE["where"], condition, input, other)
+
+
+@operation
+def softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
+    """ln(1 + e^(beta·x))/beta, which never overflows; `threshold` is accepted and not needed."""
+    if beta == 1:
+        return bind(TABLE["softplus"], input)
+    return true_divide(bind(TABLE["softplus"], times(input, beta)), beta)
+
+
+def _truth(x: Any) -> Any:
+    """A truth value: entries that are not 0."""
+    dtype = getattr(x, "dtype", None)
+    return x if isinstance(x, bool) or dtype == np.bool_ else ne(x, 0)
+
+
+@operation
+def logical_and(input: Any, other: Any) -> Any:
+    """Whether both are true (not 0), entry by entry."""
+    return bind(TABLE["logical_and"], _truth(input), _truth(other))
+
+
+@operation
+def logical_or(input: Any, other: Any) -> Any:
+    """Whether one of both is true (not 0), entry by entry."""
+    return bind(TABLE["logical_or"], _truth(input), _truth(other))
+
+
+@operation
+def logical_xor(input: Any, other: Any) -> Any:
+    """Whether exactly one of both is true (not 0), entry by entry."""
+    return bind(TABLE["logical_xor"], _truth(input), _truth(other))
+
+
+@operation
+def logical_not(input: Any) -> Any:
+    """Whether an entry is false (0)."""
+    return bind(TABLE["logical_not"], _truth(input))
+
+
+def cast(x: Any, dtype: Any) -> Any:
+    """x in another dtype (x itself if it has it already); the gradient is cast back."""
+    dtype = as_dtype(dtype)
+    return x if x.dtype == dtype else bind(TABLE["cast"], x, dtype=dtype)
+
+
+__all__ = [
+    "abs",
+    "absolute",
+    "acos",
+    "acosh",
+    "add",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "clamp",
+    "clip",
+    "cos",
+    "cosh",
+    "div",
+    "divide",
+    "eq",
+    "erf",
+    "erfc",
+    "exp",
+    "exp2",
+    "expm1",
+    "fix",
+    "float_power",
+    "floor",
+    "floor_divide",
+    "ge",
+    "greater",
+    "greater_equal",
+    "gt",
+    "hypot",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "less",
+    "less_equal",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "logaddexp",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "maximum",
+    "minimum",
+    "mul",
+    "multiply",
+    "ne",
+    "neg",
+    "negative",
+    "not_equal",
+    "positive",
+    "pow",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "sub",
+    "subtract",
+    "tan",
+    "tanh",
+    "true_divide",
+    "trunc",
+    "where",
+    "xlogy",
+]

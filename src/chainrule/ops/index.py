@@ -1,0 +1,152 @@
+"""Indexing: keys as NumPy takes them, turned into the table's static form."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule.dispatch import Handle, bind
+from chainrule.errors import ArgumentError, IndexingError
+from chainrule.ops.arguments import one_dim, operation
+from chainrule.ops.creation import as_tensor, make_leaf
+from chainrule.table.primitive import TABLE
+
+
+def spec_of(key: Any, shape: tuple[int, ...]) -> tuple[tuple[tuple[Any, ...], ...], list[Any]]:
+    """A key as `(spec, index arrays)`: see table/index.py. Truth values become the indices of their true entries."""
+    spec: list[tuple[Any, ...]] = []
+    index: list[Any] = []
+    for k in key if isinstance(key, tuple) else (key,):
+        if k is None:
+            spec.append(("new",))
+        elif k is Ellipsis:
+            spec.append(("rest",))
+        elif isinstance(k, slice):
+            spec.append(("slice", *(None if b is None else _whole(b) for b in (k.start, k.stop, k.step))))
+        elif k.__class__ is int or isinstance(k, int | np.integer) and not isinstance(k, bool | np.bool_):
+            spec.append(("int", int(k)))
+        else:
+            _add_array(k, spec, index, shape)
+    return tuple(spec), index
+
+
+def _whole(b: Any) -> int:
+    try:
+        return operator.index(b.item() if isinstance(b, Handle) else b)
+    except TypeError:
+        fix = "use whole numbers, e.g. x[1:3]"
+        raise ArgumentError(f"a slice with the bound {b!r}", fix=fix) from None
+
+
+def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]) -> None:
+    a = np.asarray(k.v) if isinstance(k, Handle) else np.asarray(k)
+    if a.size == 0 and isinstance(k, list):
+        a = a.astype(np.intp)
+    if a.dtype == np.bool_:
+        place = sum(1 if s[0] in ("int", "slice", "array") else 0 for s in spec)
+        if ("rest",) not in spec and a.shape != tuple(shape[place : place + a.ndim]):
+            raise IndexingError(
+                f"a mask of shape {list(a.shape)} does not fit", given=f"tensor of shape {list(shape)}",
+                fix="make the mask as large as the dimensions that it selects from",
+            )  # fmt: skip
+        arrays = list(np.nonzero(a)) if a.ndim else [np.zeros(int(a), np.intp)]
+        if not a.ndim:
+            spec.append(("new",))
+    elif a.dtype.kind in "iu":
+        arrays = [k if isinstance(k, Handle) and a.ndim else a]
+        if a.ndim == 0:
+            spec.append(("int", int(a)))
+            return
+    else:
+        fix = "index with whole numbers, slices, None, ..., or truth values"
+        raise IndexingError(f"an index of dtype {a.dtype}", given=repr(k)[:60], fix=fix)
+    for array in arrays:
+        spec.append(("array", len(index)))
+        index.append(array)
+
+
+def getitem(x: Any, key: Any) -> Any:
+    """Entries of x at a key; with integers and slices only, a view."""
+    spec, index = spec_of(key, x.shape)
+    return bind(TABLE["index"], x, *index, spec=spec)
+
+
+@operation
+def gather(input: Any, dim: int, index: Any) -> Any:
+    """out[i][j] = input[index[i][j]][j] for dim 0: one entry per line along `dim`."""
+    x, i = as_tensor(input), as_tensor(index)
+    if x.dim() == 0:
+        return x
+    d = one_dim(dim, x.dim())
+    cut = tuple(slice(None) if k == d else slice(0, n) for k, n in enumerate(i.shape))
+    x = x[cut] if any(n < m for k, (n, m) in enumerate(zip(i.shape, x.shape, strict=True)) if k != d) else x
+    v = np.asarray(i.v)
+    if v.size and (v.min() < -x.shape[d] or v.max() >= x.shape[d]):
+        raise IndexingError(
+            f"an index is out of range 0..{x.shape[d] - 1}", given=f"dim {d}", fix="check the indices"
+        )
+    return bind(TABLE["take_along"], x, i, axis=d)
+
+
+@operation
+def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
+    """As `gather`; without `dim` the tensors are flattened."""
+    if dim is None:
+        return gather(as_tensor(input).reshape(-1), 0, as_tensor(indices).reshape(-1))
+    return gather(input, dim, indices)
+
+
+@operation
+def index_select(input: Any, dim: int, index: Any) -> Any:
+    """The slices of `input` along `dim` at the places `index`."""
+    x = as_tensor(input)
+    d = one_dim(dim, x.dim())
+    return bind(TABLE["index"], x, as_tensor(index), spec=(*(("slice", None, None, None),) * d, ("array", 0)))
+
+
+@operation
+def masked_select(input: Any, mask: Any) -> Any:
+    """The entries of `input` where the mask is true, in one dimension."""
+    x, m = as_tensor(input), as_tensor(mask)
+    shape = np.broadcast_shapes(x.shape, m.shape)
+    return getitem(x.expand(*shape), np.broadcast_to(np.asarray(m.v), shape))
+
+
+@operation
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """Indices of the entries that are not 0: (count, ndim), or a tuple of one tensor per dimension."""
+    found = np.nonzero(np.atleast_1d(np.asarray(as_tensor(input).v)))
+    return tuple(make_leaf(i) for i in found) if as_tuple else make_leaf(np.stack(found, -1))
+
+
+@operation
+def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """Indices that sort `input` along `dim`; equal entries keep their order. It has no gradient."""
+    x = as_tensor(input)
+    v = np.atleast_1d(np.asarray(x.v))
+    axis = one_dim(dim, x.dim())
+    order = np.argsort(-v if descending and v.dtype.kind != "b" else v, axis=axis, kind="stable")
+    return make_leaf(order.reshape(x.shape))
+
+
+@operation
+def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
+    """`(values, indices)` sorted along `dim`; the gradient follows each entry to its place."""
+    from chainrule.ops.reduce import ValuesIndices
+
+    x = as_tensor(input)
+    order = argsort(x, dim, descending)
+    return ValuesIndices(gather(x, dim, order), order)
+
+
+__all__ = [
+    "argsort",
+    "gather",
+    "index_select",
+    "masked_select",
+    "nonzero",
+    "sort",
+    "take_along_dim",
+]

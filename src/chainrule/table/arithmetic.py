@@ -1,0 +1,130 @@
+"""Arithmetic: add sub mul div neg abs sign integer_pow remainder, and the steps of rounding."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.table.formula import apply
+from chainrule.table.primitive import elementwise
+
+# Note [Two-operand samples]
+# Samples lie inside the domain and away from kinks; points at kinks are tests of their own
+# (tests/semantics), because differences prove nothing there.
+
+add = elementwise(
+    "add", "x y", np.add, {"x": lambda: 1.0, "y": lambda: 1.0},
+    scalar="({0} + {1})", result="same", commutative=True, text="$x + $y", latex="$x + $y",
+    doc="Sum.", samples=((1.5, -2.0), (1e300, 1e-300), (0.0, 0.0)),
+    source="linearity of the derivative",
+)  # fmt: skip
+sub = elementwise(
+    "sub", "x y", np.subtract, {"x": lambda: 1.0, "y": lambda: -1.0},
+    scalar="({0} - {1})", result="same", text="$x - $y", latex="$x - $y",
+    doc="Difference.", samples=((1.5, -2.0), (3.0, 3.0)),
+    source="linearity of the derivative",
+)  # fmt: skip
+mul = elementwise(
+    "mul", "x y", np.multiply, {"x": lambda y: y, "y": lambda x: x},
+    scalar="({0} * {1})", result="same", commutative=True, text="$x*$y", latex=r"$x \cdot $y",
+    doc="Product.", samples=((1.5, -2.0), (0.0, 3.0), (1e-200, 1e150)),
+    source="product rule",
+)  # fmt: skip
+div = elementwise(
+    "div", "x y", np.true_divide, {"x": lambda y: 1.0 / y, "y": lambda y, out: -out / y},
+    scalar="({0} / {1})", text="$x/$y", latex=r"\frac{$x}{$y}", torch="div",
+    doc="Quotient.", samples=((1.5, -2.0), (0.0, 3.0), (1e10, 1e-10)),
+    undefined={"x = 0, y = 0": "0/0 has no value and no slope"},
+    source="quotient rule: ∂(x/y)/∂y = -(x/y)/y",
+)  # fmt: skip
+neg = elementwise(
+    "neg", "x", np.negative, {"x": lambda: -1.0},
+    scalar="(-{0})", result="same", text="-$x", latex="-$x",
+    doc="Negative.", samples=((1.5,), (-2.0,), (0.0,)), source="linearity of the derivative",
+)  # fmt: skip
+sign = elementwise(
+    "sign", "x", np.sign, {"x": None},
+    scalar=lambda x: x if x != x else float((x > 0) - (x < 0)), result="same", bounded=True, monotone=True,
+    text="sign($x)", latex=r"\operatorname{sign}($x)",
+    doc="Sign: -1, 0 or 1.", samples=((1.5,), (-2.0,)),
+    kinks={"x = 0": "flat on both sides; the step itself has no slope: 0 is used everywhere"},
+    source="a step function has derivative 0 almost everywhere",
+)  # fmt: skip
+abs_ = elementwise(
+    "abs", "x", np.abs, {"x": lambda x: sign(x)},
+    scalar=abs, result="same", bounded=True, even=True, text="abs($x)", latex=r"\left|$x\right|",
+    doc="Absolute value.", samples=((1.5,), (-2.0,), (1e-300,)),
+    kinks={"x = 0": "convex: of the subgradients [-1, 1] the shortest, 0, is taken"},
+    source="d|x|/dx = sign(x)",
+)  # fmt: skip
+
+
+def _flat(name: str, value: Any, scalar: Any, doc: str) -> Any:
+    """A step function: its derivative is 0 almost everywhere."""
+    return elementwise(
+        name, "x", value, {"x": None}, scalar=scalar, result="same", bounded=True, monotone=True, doc=doc,
+        samples=((1.25,), (-2.75,)), kinks={"at the steps": "no slope exists; 0, the slope on both sides, is used"},
+        source="a step function has derivative 0 almost everywhere",
+    )  # fmt: skip
+
+
+floor = _flat("floor", np.floor, lambda x: float(math.floor(x)), "Largest integer that is not above x.")
+ceil = _flat("ceil", np.ceil, lambda x: float(math.ceil(x)), "Smallest integer that is not below x.")
+trunc = _flat("trunc", np.trunc, lambda x: float(math.trunc(x)), "Integer part: x without its fraction.")
+round_ = _flat(
+    "round", np.rint, lambda x: float(round(x)), "Nearest integer; halves go to the even neighbour."
+)
+
+floor_divide = elementwise(
+    "floor_divide", "x y", np.floor_divide, {"x": None, "y": None},
+    result="same", bounded=True, text="$x//$y", latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
+    doc="Quotient rounded down.", samples=((7.25, 2.0), (-7.25, 2.0)),
+    kinks={"x/y an integer": "a step: 0 is used"}, source="a step function has derivative 0 almost everywhere",
+)  # fmt: skip
+remainder = elementwise(
+    "remainder", "x y", np.remainder, {"x": lambda: 1.0, "y": lambda x, y: -floor_divide(x, y)},
+    result="same", text="$x % $y", latex=r"$x \bmod $y",
+    doc="x - floor(x/y)·y: the remainder with the sign of y, as Python's %.", samples=((7.25, 2.0), (-7.25, 2.0)),
+    kinks={"x/y an integer": "a jump: the slope on both sides is used"},
+    source="x - y·floor(x/y), where floor is locally constant",
+)  # fmt: skip
+
+
+def _integer_pow(x: Any, *, n: int) -> Any:
+    """xⁿ; small powers by products, which are exact to an ulp or two and 10 times faster than `pow`."""
+    if n < 0:
+        return np.reciprocal(_integer_pow(x, n=-n))
+    if n == 0:
+        return np.ones_like(x)
+    if n > 4:
+        return np.power(x, n)
+    out = np.square(x) if n > 1 else +x
+    if n == 4:
+        return np.square(out, out=out) if isinstance(out, np.ndarray) else np.square(out)
+    return np.multiply(out, x, out=out if isinstance(out, np.ndarray) else None) if n == 3 else out
+
+
+def _integer_pow_float(x: float, *, n: int) -> float:
+    if n == 2:
+        return x * x
+    if n == 3:
+        return x * x * x
+    if n == 1:
+        return x
+    if n == 4:
+        x = x * x
+        return x * x
+    return 1.0 / _integer_pow_float(x, n=-n) if n < 0 else math.pow(x, n)
+
+
+integer_pow = elementwise(
+    "integer_pow", "x", _integer_pow, {"x": lambda x, *, n: n * apply("integer_pow", x, n=n - 1)},
+    scalar=_integer_pow_float, result="same", text="$x**$n", latex="$x^{$n}",
+    doc="x to a power that is a whole number known in advance.",
+    samples=(dict(at=(1.5,), n=2), dict(at=(-2.0,), n=3), dict(at=(0.0,), n=1), dict(at=(-0.5,), n=-2),
+             dict(at=(1.25,), n=5), dict(at=(3.0,), n=4)),
+    simplify=lambda x, *, n: 1.0 if n == 0 else x if n == 1 else None,
+    source="power rule",
+)  # fmt: skip

@@ -1,0 +1,128 @@
+"""Exponentials, logarithms, roots and powers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.table.primitive import elementwise
+from chainrule.table.select import where
+
+LN2 = math.log(2.0)
+LN10 = math.log(10.0)
+NAN = math.nan
+
+# Note [Outside the domain]
+# log(-1) is NaN, and so is its slope: 1/x alone would give -1 there, the slope of another function (semantics.md, rule 3).
+# Hence the `where` in the rules whose formula is finite outside the domain.
+
+exp = elementwise(
+    "exp", "x", np.exp, {"x": lambda out: out},
+    scalar=math.exp, monotone=True, latex="e^{$x}", doc="eˣ.",
+    samples=((0.0,), (1.5,), (-2.0,), (-700.0,), (700.0,)), source="DLMF 4.4.1",
+)  # fmt: skip
+exp2 = elementwise(
+    "exp2", "x", np.exp2, {"x": lambda out: LN2 * out},
+    scalar=lambda x: math.pow(2.0, x), monotone=True, latex="2^{$x}", doc="2ˣ.",
+    samples=((0.0,), (1.5,), (-2.0,), (-1000.0,)), source="2ˣ = exp(x ln 2)",
+)  # fmt: skip
+expm1 = elementwise(
+    "expm1", "x", np.expm1, {"x": lambda x: exp(x)},
+    scalar=math.expm1, monotone=True, latex="e^{$x} - 1", doc="eˣ - 1, exact for small x.",
+    samples=((0.0,), (1e-12,), (1.5,), (-40.0,)), source="the slope is eˣ; out + 1 would lose it in the left tail",
+)  # fmt: skip
+log = elementwise(
+    "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0 / x)},
+    scalar=math.log, monotone=True, latex=r"\ln($x)", doc="Natural logarithm.", domain=((0.0, math.inf),),
+    samples=((1.0,), (1.5,), (1e-300,), (1e300,)), source="DLMF 4.2.7", undefined={"x < 0": "no real logarithm exists"},
+)  # fmt: skip
+log2 = elementwise(
+    "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, (1.0 / LN2) / x)},
+    scalar=math.log2, monotone=True, latex=r"\log_2($x)", doc="Logarithm to base 2.", domain=((0.0, math.inf),),
+    samples=((1.0,), (1.5,), (1e-300,)), source="log₂ x = ln x / ln 2", undefined={"x < 0": "no real logarithm exists"},
+)  # fmt: skip
+log10 = elementwise(
+    "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, (1.0 / LN10) / x)},
+    scalar=math.log10, monotone=True, latex=r"\log_{10}($x)", doc="Logarithm to base 10.", domain=((0.0, math.inf),),
+    samples=((1.0,), (1.5,), (1e-300,)), source="log₁₀ x = ln x / ln 10", undefined={"x < 0": "no real logarithm exists"},
+)  # fmt: skip
+log1p = elementwise(
+    "log1p", "x", np.log1p, {"x": lambda x: where(x < -1.0, NAN, 1.0 / (1.0 + x))},
+    scalar=math.log1p, monotone=True, latex=r"\ln(1 + $x)", doc="ln(1 + x), exact for small x.",
+    domain=((-1.0, math.inf),), samples=((0.0,), (1e-12,), (1.5,), (-0.9,)), source="chain rule on DLMF 4.2.7",
+    undefined={"x < -1": "no real logarithm exists"},
+)  # fmt: skip
+sqrt = elementwise(
+    "sqrt", "x", np.sqrt, {"x": lambda out: 0.5 / out},
+    scalar=math.sqrt, monotone=True, latex=r"\sqrt{$x}", doc="Square root.", domain=((0.0, math.inf),),
+    samples=((1.0,), (2.5,), (1e-300,), (1e300,)), source="d√x/dx = 1/(2√x)",
+    kinks={"x = 0": "by continuity: +inf"},
+    undefined={"x < 0": "no real root exists"},
+)  # fmt: skip
+rsqrt = elementwise(
+    "rsqrt", "x", lambda x: np.reciprocal(np.sqrt(x)), {"x": lambda x, out: -0.5 * out / x},
+    scalar=lambda x: 1.0 / math.sqrt(x), latex=r"\frac{1}{\sqrt{$x}}", doc="1/√x.", domain=((0.0, math.inf),),
+    samples=((1.0,), (2.5,), (1e-100,)), source="power rule", undefined={"x < 0": "no real root exists"},
+)  # fmt: skip
+pow_ = elementwise(
+    "pow", "x y", np.power,
+    {
+        "x": lambda x, y: where((x == 0) & (y == 0), 0.0, y * pow_(x, y - 1.0)),
+        "y": lambda x, y, out: where((x == 0) & (y >= 0), 0.0, out * log(x)),
+    },
+    scalar=math.pow, text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
+    samples=((2.0, 3.0), (0.5, -1.5), (2.0, 0.0), (1.5, 40.0)),
+    kinks={"x = 0, y >= 0": "∂/∂y is 0: out stays 0 (or 1) for every y >= 0 near by"},
+    undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists"},
+    source="DLMF 4.2(iv)",
+)  # fmt: skip
+
+
+def _sigmoid(x: Any) -> Any:
+    """1/(1 + e⁻ˣ) without overflow, to the last bit of both tails."""
+    e = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, e) / (1 + e)
+
+
+def _sigmoid_float(x: float) -> float:
+    e = math.exp(-abs(x))
+    return (1.0 if x >= 0 else e) / (1.0 + e)
+
+
+sigmoid = elementwise(
+    "sigmoid", "x", _sigmoid, {"x": lambda x, out: out * sigmoid(-x)},
+    scalar=_sigmoid_float, bounded=True, monotone=True, latex=r"\sigma($x)", doc="1/(1 + e⁻ˣ).",
+    samples=((0.0,), (1.5,), (-2.0,), (40.0,), (-700.0,)), source="σ' = σ(x)·σ(-x); out·(1 - out) loses the right tail",
+)  # fmt: skip
+falling_sigmoid = elementwise(
+    "falling_sigmoid", "x", lambda x: _sigmoid(-x), {"x": lambda x, out: -out * sigmoid(x)},
+    scalar=lambda x: _sigmoid_float(-x), bounded=True, text="sigmoid(-$x)", latex=r"\sigma(-$x)", doc="1/(1 + eˣ).",
+    samples=((0.0,), (1.5,), (-2.0,), (40.0,), (700.0,)), source="σ(-x)' = -σ(-x)·σ(x)",
+)  # fmt: skip
+softplus = elementwise(
+    "softplus", "x", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)), {"x": lambda x: sigmoid(x)},
+    scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x,
+    bounded=True, monotone=True, latex=r"\ln(1 + e^{$x})", doc="ln(1 + eˣ).",
+    samples=((-40.0,), (-1.0,), (0.0,), (1.0,), (40.0,)), source="log1p(exp(x)) in the form that does not overflow",
+)  # fmt: skip
+logaddexp = elementwise(
+    "logaddexp", "x y", np.logaddexp, {"x": lambda x, y: sigmoid(x - y), "y": lambda x, y: sigmoid(y - x)},
+    bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})", doc="ln(eˣ + eʸ).",
+    samples=((1.0, 2.0), (-40.0, 3.0), (700.0, 710.0)), source="∂/∂x = eˣ/(eˣ + eʸ) = σ(x - y)",
+)  # fmt: skip
+hypot = elementwise(
+    "hypot", "x y", np.hypot,
+    {"x": lambda x, out: where(out == 0, 0.0, x / out), "y": lambda y, out: where(out == 0, 0.0, y / out)},
+    scalar=math.hypot, bounded=True, commutative=True, latex=r"\sqrt{$x^2 + $y^2}", doc="√(x² + y²) without overflow.",
+    samples=((3.0, 4.0), (-1e200, 1e200), (1e-200, 0.0)),
+    kinks={"x = y = 0": "convex: of the unit disc of subgradients the shortest, (0, 0), is taken"},
+    source="∂r/∂x = x/r",
+)  # fmt: skip
+xlogy = elementwise(
+    "xlogy", "x y", lambda x, y: np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y)),
+    {"x": lambda y: log(y), "y": lambda x, y: where(x == 0, 0.0, x / y)},
+    latex=r"$x \ln($y)", doc="x·ln(y), and 0 where x is 0.",
+    samples=((1.5, 2.0), (0.0, 3.0), (2.0, 1e-300)), source="product rule; the limit of x ln x at 0 is 0",
+)  # fmt: skip

@@ -1,0 +1,147 @@
+"""Comparisons, truth values, and the operations that select: where, maximum, minimum, clamp, relu."""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import DtypeError
+from chainrule.table.primitive import Linear, Primitive, elementwise, elementwise_type, register
+
+
+def _compare(name: str, sign: str, value: Any, scalar: Any) -> Primitive:
+    return elementwise(
+        name, "x y", value, None, scalar=scalar, result="bool", text=f"$x {sign} $y",
+        latex=f"$x {_LATEX_SIGNS.get(sign, sign)} $y", commutative=sign in ("==", "!="),
+        doc=f"Whether x {sign} y, entry by entry; a truth value, so it has no gradient.",
+        samples=((1.0, 2.0), (2.0, 2.0), (3.0, 2.0)), source="IEEE 754 comparison; NaN compares false (!= true)",
+    )  # fmt: skip
+
+
+_LATEX_SIGNS = {"==": "=", "!=": r"\ne", "<=": r"\le", ">=": r"\ge"}
+
+eq = _compare("eq", "==", np.equal, operator.eq)
+ne = _compare("ne", "!=", np.not_equal, operator.ne)
+lt = _compare("lt", "<", np.less, operator.lt)
+le = _compare("le", "<=", np.less_equal, operator.le)
+gt = _compare("gt", ">", np.greater, operator.gt)
+ge = _compare("ge", ">=", np.greater_equal, operator.ge)
+
+
+def _logical(name: str, inputs: str, value: Any, template: str) -> Primitive:
+    return elementwise(
+        name, inputs, value, None, scalar=template, result="bool", doc=f"{name.replace('_', ' ')} of truth values.",
+        commutative=" " in inputs, samples=tuple((a, b) if " " in inputs else (a,) for a in (0.0, 1.0) for b in (0.0, 1.0)),
+        source="Boolean algebra",
+    )  # fmt: skip
+
+
+logical_and = _logical("logical_and", "x y", np.logical_and, "(bool({0}) and bool({1}))")
+logical_or = _logical("logical_or", "x y", np.logical_or, "(bool({0}) or bool({1}))")
+logical_xor = _logical("logical_xor", "x y", np.logical_xor, "(bool({0}) != bool({1}))")
+logical_not = _logical("logical_not", "x", np.logical_not, "(not {0})")
+
+
+def _test(name: str, value: Any, scalar: Any, doc: str) -> Primitive:
+    return elementwise(
+        name, "x", value, None, scalar=scalar, result="bool", doc=doc,
+        samples=((1.0,), (math.inf,), (math.nan,)), source="IEEE 754",
+    )  # fmt: skip
+
+
+isnan = _test("isnan", np.isnan, math.isnan, "Whether an entry is NaN.")
+isinf = _test("isinf", np.isinf, math.isinf, "Whether an entry is infinite.")
+isfinite = _test("isfinite", np.isfinite, math.isfinite, "Whether an entry is a finite number.")
+
+
+def _where_type(condition: Any, x: Any, y: Any) -> Any:
+    if condition.dtype != np.bool_:
+        fix = "compare first, e.g. where(c != 0, x, y)"
+        raise DtypeError("the condition of where is not a truth value", given=str(condition), fix=fix)
+    return elementwise_type("where", "same")(condition, x, y)
+
+
+where = elementwise(
+    "where", "condition x y", np.where,
+    {"x": lambda condition: where(condition, 1.0, 0.0), "y": lambda condition: where(condition, 0.0, 1.0)},
+    scalar="({1} if {0} else {2})", result="same", bounded=True, selects=True, type_rule=_where_type,
+    text="where($condition, $x, $y)",
+    latex=r"\begin{cases}$x & $condition\\ $y & \text{otherwise}\end{cases}",
+    doc="x where the condition holds, else y. The branch that is not taken contributes nothing to the gradient.",
+    samples=((True, 1.5, -2.0), (False, 1.5, -2.0)), source="the derivative of the branch that is taken",
+)  # fmt: skip
+
+
+def _extreme(name: str, value: Any, scalar: Any, wins: Any, word: str) -> Primitive:
+    return elementwise(
+        name, "x y", value,
+        {"x": lambda x, y: where(wins(x, y), 1.0, where(x == y, 0.5, 0.0)),
+         "y": lambda x, y: where(wins(y, x), 1.0, where(x == y, 0.5, 0.0))},
+        scalar=scalar, result="same", bounded=True, selects=True, commutative=True,
+        latex=r"\%s($x, $y)" % name[:3], doc=f"The {word} of two numbers.",
+        samples=((1.5, -2.0), (-2.0, 1.5)),
+        kinks={"x = y": "the shortest subgradient over both inputs jointly: ½ each"},
+        source="the derivative of the input that is selected",
+    )  # fmt: skip
+
+
+def _float_max(x: float, y: float) -> float:
+    return x if x > y or x != x else y
+
+
+def _float_min(x: float, y: float) -> float:
+    return x if x < y or x != x else y
+
+
+maximum = _extreme("maximum", np.maximum, _float_max, operator.gt, "larger")
+minimum = _extreme("minimum", np.minimum, _float_min, operator.lt, "smaller")
+
+
+def _clamp(x: Any, *, lo: float, hi: float) -> Any:
+    return np.minimum(np.maximum(x, lo), hi)
+
+
+clamp = elementwise(
+    "clamp", "x", _clamp, {"x": lambda x, *, lo, hi: where((x > lo) & (x < hi), 1.0, 0.0)},
+    scalar=lambda x, *, lo, hi: _float_min(_float_max(x, lo), hi), result="same", bounded=True, selects=True, monotone=True,
+    text="clamp($x, $lo, $hi)", latex=r"\operatorname{clamp}($x, $lo, $hi)",
+    doc="x limited to the interval from lo to hi (numbers).",
+    samples=(dict(at=(0.25,), lo=-1.0, hi=1.0), dict(at=(2.0,), lo=-1.0, hi=1.0), dict(at=(-7.0,), lo=-1.0, hi=float("inf"))),
+    kinks={"x = lo, x = hi": "of the subgradients between 0 and 1 the shortest, 0, is taken"},
+    source="1 inside the interval, 0 outside",
+)  # fmt: skip
+relu = elementwise(
+    "relu", "x", lambda x: np.maximum(x, 0), {"x": lambda x: where(x > 0, 1.0, 0.0)},
+    scalar=lambda x: _float_max(x, 0.0), result="same", bounded=True, selects=True, monotone=True,
+    text="relu($x)", latex=r"\operatorname{relu}($x)", doc="max(x, 0).", samples=((1.5,), (-2.0,)),
+    kinks={"x = 0": "convex: of the subgradients [0, 1] the shortest, 0, is taken"},
+    source="the derivative of the input that is selected",
+)  # fmt: skip
+
+
+def _cast(x: Any, *, dtype: np.dtype) -> Any:
+    if np.iscomplexobj(x) and dtype.kind != "c":
+        x = np.real(x)
+    return np.asarray(x).astype(dtype)
+
+
+cast = register(
+    Primitive(
+        name="cast",
+        inputs=("x",),
+        value=_cast,
+        type_rule=lambda x, *, dtype: type(x)(x.shape, dtype),
+        rule=Linear(transpose={"x": lambda emit, ct, x, *, dtype: emit("cast", ct, dtype=x.dtype)}),
+        text="$dtype($x)",
+        latex=r"\mathrm{$dtype}($x)",
+        doc="x in another dtype. Its cotangent is cast back.",
+        samples=(
+            dict(shapes=[(3,)], dtype=np.dtype(np.float64)),
+            dict(shapes=[()], dtype=np.dtype(np.float64)),
+        ),
+        source="the identity, up to rounding; real → complex has `real` as transpose",
+    )
+)

@@ -1,0 +1,264 @@
+"""Whether operations are recorded: context variables, safe across threads, tasks and generators.
+
+A mode set inside a generator holds only while that generator runs: `with no_grad(): yield x` does not
+reach the caller of `next`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from types import CodeType, FrameType
+from typing import Any
+
+_GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+
+
+class Mode:
+    """What holds for the operations that run now.
+
+    grad, inference
+        Whether operations are recorded; whether results may never be.
+    scope
+        `(name, code, lasti)` of the user-level operation that is running, so that softmax is one step, not five.
+    frame, outer
+        In a generator: the frame in which this mode holds, and the mode outside of it.
+    """
+
+    __slots__ = ("frame", "grad", "inference", "outer", "scope")
+
+    def __init__(
+        self,
+        grad: bool,
+        inference: bool = False,
+        scope: tuple[str, CodeType, int] | None = None,
+        frame: FrameType | None = None,
+        outer: Mode | None = None,
+    ) -> None:
+        self.grad, self.inference, self.scope, self.frame, self.outer = grad, inference, scope, frame, outer
+
+
+# The mode of ordinary programs. Quick paths test `mode() is PLAIN` and nothing else.
+PLAIN = Mode(True)
+_MODE: ContextVar[Mode] = ContextVar("chainrule_mode", default=PLAIN)
+mode = _MODE.get
+
+
+def current() -> Mode:
+    """The mode that holds here, generators considered."""
+    m = _MODE.get()
+    while m.frame is not None and not _on_stack(m.frame):
+        assert m.outer is not None
+        m = m.outer
+    return m
+
+
+def _on_stack(frame: FrameType) -> bool:
+    f: FrameType | None = sys._getframe(1)
+    while f is not None:
+        if f is frame:
+            return True
+        f = f.f_back
+    return False
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations on tensors that require gradients are recorded here."""
+    return current().grad
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether `inference_mode` holds here."""
+    return current().inference
+
+
+class _Switch:
+    """A mode as a context manager and a decorator (functions, generators, coroutines)."""
+
+    _grad = True
+    _inference = False
+
+    def __new__(cls, fn: Any = None) -> Any:
+        self = super().__new__(cls)
+        if callable(fn):  # @no_grad without parentheses
+            self.__init__()
+            return self(fn)
+        return self
+
+    def __init__(self) -> None:
+        self._entered: list[tuple[Mode, Mode]] = []
+
+    def _wanted(self) -> tuple[bool, bool]:
+        return self._grad, self._inference or current().inference
+
+    def __enter__(self) -> Any:
+        self._enter(sys._getframe(1))
+        return self
+
+    def _enter(self, frame: FrameType) -> None:
+        before = _MODE.get()
+        grad, inference = self._wanted()
+        if frame.f_code.co_flags & _GENERATOR:
+            now = Mode(grad, inference, current().scope, frame, before)
+        elif grad and not inference and current().scope is None:
+            now = PLAIN
+        else:
+            now = Mode(grad, inference, current().scope)
+        self._entered.append((before, now))
+        _MODE.set(now)
+
+    def __exit__(self, *exc: object) -> None:
+        before, now = self._entered.pop()
+        if _MODE.get() is now:
+            _MODE.set(before)
+        else:  # generators left in another order than entered: this mode must not hold any more
+            now.frame = now.frame or _GONE
+            now.outer = before
+            now.grad, now.inference, now.scope = before.grad, before.inference, before.scope
+
+    def _clone(self) -> _Switch:
+        return type(self)()
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if inspect.isgeneratorfunction(fn):
+            return _wrap_generator(self, fn)
+        if inspect.iscoroutinefunction(fn):
+
+            @functools.wraps(fn)
+            async def coroutine(*args: Any, **kwargs: Any) -> Any:
+                with self._clone():
+                    return await fn(*args, **kwargs)
+
+            return coroutine
+
+        @functools.wraps(fn)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self._clone():
+                return fn(*args, **kwargs)
+
+        return call
+
+
+_GONE = sys._getframe()  # the frame of this module's import: never on the stack again
+
+
+def _wrap_generator(switch: _Switch, fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A generator function whose every step runs under the mode."""
+
+    @functools.wraps(fn)
+    def generator(*args: Any, **kwargs: Any) -> Any:
+        inner = fn(*args, **kwargs)
+        step: Callable[[], Any] = lambda: next(inner)  # noqa: E731
+        while True:
+            try:
+                with_mode = switch._clone()
+                with_mode._enter(sys._getframe())
+                try:
+                    value = step()
+                finally:
+                    with_mode.__exit__()
+            except StopIteration as stop:
+                return stop.value
+            try:
+                sent = yield value
+                step = lambda sent=sent: inner.send(sent)  # noqa: E731
+            except GeneratorExit:
+                inner.close()
+                raise
+            except BaseException as err:
+                step = lambda err=err: inner.throw(err)  # noqa: E731
+
+    return generator
+
+
+class no_grad(_Switch):
+    """Operations are not recorded: ``with no_grad(): w -= lr * w.grad``. Also a decorator.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> w = cr.tensor(2.0, requires_grad=True)
+    >>> with cr.no_grad():
+    ...     y = w * w
+    >>> y.requires_grad
+    False
+    """
+
+    _grad = False
+
+
+class enable_grad(_Switch):
+    """Operations are recorded again, inside a `no_grad`. Also a decorator."""
+
+    _grad = True
+
+
+class inference_mode(_Switch):
+    """As `no_grad`, and results can never take part in a computation that is recorded. Also a decorator."""
+
+    _grad = False
+    _inference = True
+
+    def __new__(cls, mode: Any = True) -> Any:
+        return super().__new__(cls, mode)
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        if not callable(mode):
+            self._on = bool(mode)
+
+    def _wanted(self) -> tuple[bool, bool]:
+        return (False, True) if getattr(self, "_on", True) else (current().grad, current().inference)
+
+    def _clone(self) -> _Switch:
+        return type(self)(getattr(self, "_on", True))
+
+
+class set_grad_enabled(_Switch):
+    """Record or not, from now on, or inside a `with`; also a decorator: ``set_grad_enabled(train)``."""
+
+    def __new__(cls, mode: bool) -> Any:
+        return object.__new__(cls)
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self._on = bool(mode)
+        self._enter(sys._getframe(1))
+
+    def _wanted(self) -> tuple[bool, bool]:
+        return self._on, current().inference
+
+    def __enter__(self) -> Any:
+        if not self._entered:
+            self._enter(sys._getframe(1))
+        return self
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if self._entered:  # used as a decorator: nothing holds until the function is called
+            self.__exit__()
+        return super().__call__(fn)
+
+    def _clone(self) -> _Switch:
+        clone = type(self)(self._on)
+        clone.__exit__()
+        return clone
+
+
+class scope:
+    """Operations inside count as one user-level operation `name`, recorded with the user's line."""
+
+    __slots__ = ("_before", "_now")
+
+    def __init__(self, name: str, code: CodeType, lasti: int) -> None:
+        self._before = _MODE.get()
+        m = current()
+        self._now = m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti))
+
+    def __enter__(self) -> None:
+        _MODE.set(self._now)
+
+    def __exit__(self, *exc: object) -> None:
+        _MODE.set(self._before)

@@ -1,0 +1,300 @@
+"""Pullbacks of nodes on plain numbers: rules folded once into Python functions.
+
+The functions are derived from the table (the same `times` and formulas as everywhere) and compiled at first use;
+their source is registered, so that a traceback can show it.
+"""
+
+from __future__ import annotations
+
+import linecache
+import math
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import GraphFreedError
+from chainrule.ir.types import FLOAT, type_of
+from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
+from chainrule.table.index import numpy_key
+from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of
+from chainrule.tape import numbers
+from chainrule.tape.node import Node
+from chainrule.tape.numbers import Scattered, dense
+from chainrule.transforms.derive import pullback, sum_to, times
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_INFIX = {
+    "add": "({0} + {1})",
+    "sub": "({0} - {1})",
+    "mul": "({0} * {1})",
+    "div": "({0} / {1})",
+    "neg": "(-{0})",
+}
+_SLOTS = ("x", "y")
+_PARENTS = ("a", "b")
+
+
+def products(p: Primitive, wanted: tuple[bool, ...]) -> list[Formula]:
+    """ct · ∂out/∂(input) for each wanted input, as formulas."""
+    symbols: dict[str, Any] = {name: Symbol(name) for name in (*p.inputs, "out")}
+    params = _Named()
+    return [
+        times(partials_of(p)[name], _Cotangent(), symbols, params, apply, {})
+        for name, w in zip(p.inputs, wanted, strict=True)
+        if w
+    ]
+
+
+class _Named(dict):
+    """Parameters as symbols: formulas stay formulas."""
+
+    def __missing__(self, name: str) -> Param:
+        return Param.named(name)
+
+
+class _Cotangent(Symbol):
+    """The symbol ct; zeros of its shape are the constant 0."""
+
+    __slots__ = ("dtype", "shape")
+
+    def __init__(self) -> None:
+        super().__init__("ct")
+        self.shape, self.dtype = (), np.dtype(np.float64)
+
+
+class _Writer:
+    """Formulas → Python expressions, subexpressions shared through local names."""
+
+    def __init__(self, call: Callable[[Apply, list[str], str], str]) -> None:
+        self.lines: list[str] = []
+        self.names: dict[tuple, str] = {}
+        self.call = call
+
+    def write(self, f: Formula, counts: dict[tuple, int]) -> str:
+        if f.key in self.names:
+            return self.names[f.key]
+        if isinstance(f, Symbol):
+            return f.name
+        if isinstance(f, Const):
+            return _constant(f.value)
+        if isinstance(f, Param):
+            return f.text
+        assert isinstance(f, Apply)
+        if f.name == "zeros":
+            return "0.0"
+        args = [self.write(a, counts) for a in f.args]
+        params = "".join(f", {k}={v.text if isinstance(v, Param) else repr(v)}" for k, v in f.params.items())
+        text = self.call(f, args, params)
+        if counts.get(f.key, 0) > 1:
+            name = f"t{len(self.lines)}"
+            self.lines.append(f"{name} = {text}")
+            self.names[f.key] = text = name
+        return text
+
+
+def _constant(v: Any) -> str:
+    return repr(v) if isinstance(v, int) or math.isfinite(v) else f"float('{v}')"
+
+
+def _count(f: Formula, counts: dict[tuple, int]) -> None:
+    counts[f.key] = counts.get(f.key, 0) + 1
+    if isinstance(f, Apply) and counts[f.key] == 1:
+        for g in f.args:
+            _count(g, counts)
+
+
+def _compile(name: str, head: str, body: list[str], namespace: dict[str, Any]) -> Callable[..., Any]:
+    source = "\n".join([head, *("    " + line for line in body)]) + "\n"
+    file = f"{_FOLDER}<{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), namespace)
+    return namespace["pull"]
+
+
+def _param_lines(formulas: list[Formula]) -> list[str]:
+    names: set[str] = set()
+    for f in formulas:
+        for g in walk(f):
+            found = (
+                [g]
+                if isinstance(g, Param)
+                else [v for v in getattr(g, "params", {}).values() if isinstance(v, Param)]
+            )
+            for v in found:
+                names.update(w for w in _words(v.text))
+    return [f"{n} = params[{n!r}]" for n in sorted(names)]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z_]\w*", text)
+
+
+# --- Python floats -------------------------------------------------------------------------------
+
+
+def _scalar_call(namespace: dict[str, Any]) -> Callable[[Apply, list[str], str], str]:
+    def call(f: Apply, args: list[str], params: str) -> str:
+        p = TABLE[f.name]
+        if isinstance(p.scalar, str):
+            return p.scalar.format(*args)
+        namespace[f.name] = scalar_function(p)
+        return f"{f.name}({', '.join(args)}{params})"
+
+    return call
+
+
+@lru_cache(maxsize=None)
+def scalar_function(p: Primitive) -> Callable[..., Any]:
+    """The primitive on Python floats; may raise ArithmeticError or ValueError where the value is inf or NaN."""
+    if callable(p.scalar):
+        return p.scalar
+    if isinstance(p.scalar, str):
+        names = [f"v{i}" for i in range(len(p.inputs))]
+        return eval(f"lambda {', '.join(names)}: {p.scalar.format(*names)}")
+    return lambda *args, **params: float(p.value(*map(np.float64, args), **params))
+
+
+@lru_cache(maxsize=None)
+def scalar_pull(p: Primitive, wanted: tuple[bool, ...]) -> Callable[[Node, Any], Any]:
+    """pull(node, ct) for a node whose values are all Python floats."""
+    formulas = products(p, wanted)
+    counts: dict[tuple, int] = {}
+    for f in formulas:
+        _count(f, counts)
+    namespace: dict[str, Any] = {"careful": _careful}
+    writer = _Writer(_scalar_call(namespace))
+    results = [writer.write(f, {} if _has_choice(f) else counts) for f in formulas]
+    text = " ".join([*writer.lines, *results])
+    load = [f"{i} = node.{s}" for i, s in zip(p.inputs, _SLOTS, strict=False) if i in _words(text)]
+    load += ["out = node.out"] if "out" in _words(text) else []
+    params = _param_lines(formulas)
+    load += ["params = node.params", *params] if params else []
+    parents = [s for s, w in zip(_PARENTS, wanted, strict=False) if w]
+    pairs = "".join(f"(node.{s}, {r}), " for s, r in zip(parents, results, strict=True))
+    body = ["try:", *("    " + line for line in [*load, *writer.lines, f"return ({pairs})"])]
+    body += ["except (ArithmeticError, ValueError):", "    return careful(node, ct)"]
+    return _compile(f"pullback of {p.name} on floats", "def pull(node, ct):", body, namespace)
+
+
+def _has_choice(f: Formula) -> bool:
+    """A formula with `where` computes only the branch it takes: sharing would compute both."""
+    return any(isinstance(g, Apply) and g.name == "where" for g in walk(f))
+
+
+def _careful(node: Node, ct: Any) -> Any:
+    """The same pullback in NumPy's arithmetic, where 1/0 is inf: for the points at which Python raises."""
+    return pull_general(node, np.float64(ct))
+
+
+# --- arrays --------------------------------------------------------------------------------------
+
+
+def _array_call(namespace: dict[str, Any]) -> Callable[[Apply, list[str], str], str]:
+    def call(f: Apply, args: list[str], params: str) -> str:
+        if f.name in _INFIX:
+            return _INFIX[f.name].format(*args)
+        namespace[f.name] = TABLE[f.name].value
+        return f"{f.name}({', '.join(args)}{params})"
+
+    return call
+
+
+@lru_cache(maxsize=None)
+def array_function(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
+    """pull(ct, *inputs, out, params) → cotangents before they are summed to the shapes of the inputs."""
+    formulas = products(p, wanted)
+    counts: dict[tuple, int] = {}
+    for f in formulas:
+        _count(f, counts)
+    namespace: dict[str, Any] = {}
+    writer = _Writer(_array_call(namespace))
+    results = [writer.write(f, counts) for f in formulas]
+    body = [*_param_lines(formulas), *writer.lines, f"return ({', '.join(results)},)"]
+    head = f"def pull(ct, {', '.join(p.inputs)}, out, params):"
+    return _compile(f"pullback of {p.name}", head, body, namespace)
+
+
+def pull_elementwise(node: Node, ct: Any) -> Any:
+    """Pullback of an elementwise node on real arrays."""
+    if ct.__class__ is Scattered:
+        ct = ct.dense()
+    elif ct.__class__ is float:
+        ct = np.float64(ct)
+    parents, args = _inputs(node)
+    wanted = tuple(q is not None and q.pull is not None for q in parents)
+    cts = array_function(node.p, wanted)(ct, *args, node.out, node.params)
+    live = [(q, v) for q, v, w in zip(parents, args, wanted, strict=True) if w]
+    return [(q, settle(c, v)) for (q, v), c in zip(live, cts, strict=True)]
+
+
+def pull_index(node: Node, ct: Any) -> Any:
+    """Pullback of basic or advanced indexing: a cotangent with few entries."""
+    parents, args = _inputs(node)
+    key = numpy_key(node.params["spec"], args[1:])
+    return [(parents[0], Scattered(type_of(args[0]), [(key, dense(ct))]))]
+
+
+def pull_general(node: Node, ct: Any) -> Any:
+    """Pullback of any node, by the general reader of rules."""
+    ct = dense(ct)
+    if ct.__class__ is float:
+        ct = np.float64(ct)
+    parents, args = _inputs(node)
+    wanted = [q is not None and q.pull is not None for q in parents]
+    pulled = pullback(
+        node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit
+    )
+    return [(parents[k], settle(c, args[k])) for k, c, _ in pulled]
+
+
+def _inputs(node: Node) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    if node.p.nary:
+        return node.a, node.x
+    return ((node.a,), (node.x,)) if len(node.p.inputs) == 1 else ((node.a, node.b), (node.x, node.y))
+
+
+def _array(v: Any) -> Any:
+    return np.float64(v) if v.__class__ is float else v
+
+
+def _arrays(args: tuple[Any, ...]) -> list[Any]:
+    return [_array(a) for a in args]
+
+
+def settle(c: Any, v: Any) -> Any:
+    """A cotangent with the shape and dtype of the value `v` (or its type); a Python float for 0-d float64."""
+    t = FLOAT if v.__class__ is float else type_of(v)
+    if c.__class__ is float:
+        if t.shape == () and t.dtype == FLOAT.dtype:
+            return c
+        return np.full(t.shape, c, t.dtype)
+    if c.shape != t.shape:
+        c = sum_to(numbers.emit, c, t.shape)
+    if c.dtype != t.dtype:
+        c = c.real.astype(t.dtype) if c.dtype.kind == "c" and t.dtype.kind != "c" else c.astype(t.dtype)
+    return c.item() if t is FLOAT or (t.shape == () and t.dtype == FLOAT.dtype) else c
+
+
+# --- which pullback a node gets ------------------------------------------------------------------
+
+
+def pull_for(p: Primitive, complex_: bool) -> Callable[[Node, Any], Any]:
+    """The pullback of a node on arrays."""
+    if p.name == "index":
+        return pull_index
+    if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
+        return pull_elementwise
+    return pull_general
+
+
+def freed(node: Node, ct: Any) -> Any:
+    """The pullback of a node whose values an earlier backward freed."""
+    raise GraphFreedError(
+        f"the values that {node.name} kept for the backward pass were freed by an earlier backward",
+        given=f"{node.name} at {node.source}",
+        fix="call backward(retain_graph=True) the first time, or compute the loss again before the second backward",
+    )
