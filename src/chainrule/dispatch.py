@@ -7,12 +7,14 @@ and `binary`: where all operands are plain floats they do the same with nothing 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from sys import _getframe
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
 
+from chainrule.config import KEEP_BYTES
 from chainrule.errors import DataError, InferenceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.source import trim, user_frame
@@ -20,9 +22,10 @@ from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
 from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
 from chainrule.tape import numbers
 from chainrule.tape.modes import PLAIN, Mode, current, mode
-from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth, small
+from chainrule.tape.numbers import quiet
+from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
 from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
-from chainrule.tape.pull import pull_for, scalar_function, scalar_pull, settle
+from chainrule.tape.pull import ARRAYS, array_pull, scalar_function, scalar_pull, settle
 
 _ndarray = np.ndarray
 
@@ -35,7 +38,8 @@ class Handle:
     n
         Node of the tape.
     base
-        `View` of another tensor's memory, or None.
+        `View` of another tensor's memory, or None. A view by one operation on a tensor that owns its memory stores
+        just that tensor: the rest is in the node (see `view`).
     """
 
     __slots__ = ("__weakref__", "base", "n", "v")
@@ -65,6 +69,18 @@ Tensor: Any = Handle  # eager.tensor puts its class here when it is imported
 refresh: Callable[[Any], Node]  # eager.inplace: the node of a view whose base was changed in place
 
 
+def node_of(t: Any) -> Node:
+    """The node of a tensor; that of a view is made anew if its base was changed in place."""
+    base = t.base
+    if base is None:
+        return t.n
+    if base.__class__ is not View:
+        n = t.n
+        if base.n is (n.a[0] if n.p.nary else n.a):
+            return n
+    return refresh(t)
+
+
 def wrap(v: Any, n: Node) -> Any:
     """A Tensor of a value and its node."""
     t = new(Tensor)
@@ -74,28 +90,42 @@ def wrap(v: Any, n: Node) -> Any:
 
 # --- the general way -----------------------------------------------------------------------------
 
-_PROMOTED = frozenset({"dot_general", "concatenate", "linear_recurrence"})
 _FLOATING = frozenset({"mean", "var", "std", "logsumexp", "norm"})
+_PROMOTED = frozenset({"dot_general", "concatenate", "linear_recurrence"}) | _FLOATING
 
 
 def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
     m = current()
     values, nodes, strong = operands(args)
-    if p.kind == "elementwise" or p.name in _PROMOTED or p.name in _FLOATING:
+    if (p.kind == "elementwise" or p.name in _PROMOTED) and not _all_float64(values):
         promote(p, values, nodes, strong, m)
     if p.view and values[0].__class__ is float and isinstance(args[0], Handle):
         values[0] = share(args[0])
     out = compute(p, values, params)
-    t = wrap(out, record(p, values, nodes, out, params, m))
-    if (
-        p.view
-        and out.__class__ is _ndarray
-        and isinstance(args[0], Handle)
-        and np.may_share_memory(out, values[0])
-    ):
+    t = new(Tensor)
+    t.v = out
+    t.n = record(p, values, nodes, out, params, m)
+    t.base = None
+    if p.view and out.__class__ is _ndarray and isinstance(args[0], Handle) and np.may_share_memory(out, values[0]):
         t.base = view_of(args[0], p, params)
     return t
+
+
+def _all_float64(values: list[Any]) -> bool:
+    """Nothing to promote: float64 arrays, and numbers that take their dtype."""
+    arrays = False
+    for k, v in enumerate(values):
+        c = v.__class__
+        if c is _ndarray:
+            if v.dtype is not FLOAT64:
+                return False
+            arrays = True
+        elif c is int:
+            values[k] = float(v)
+        elif c is not float:
+            return False
+    return arrays
 
 
 def share(t: Any) -> _ndarray:
@@ -105,11 +135,21 @@ def share(t: Any) -> _ndarray:
     return t.v
 
 
+def view(t: Any) -> View:
+    """The `View` of a tensor whose `base` is not None."""
+    base = t.base
+    if base.__class__ is not View:
+        n = t.n
+        t.base = base = View(base, n.parents[0], ((n.p, n.params),))
+    return base
+
+
 def view_of(t: Any, p: Primitive, params: dict[str, Any]) -> View:
     """The view that `p` makes of `t`."""
     if t.base is None:
         return View(t, t.n, ((p, params),))
-    return View(t.base.root, t.base.at, (*t.base.ops, (p, params)))
+    v = view(t)
+    return View(v.root, v.at, (*v.ops, (p, params)))
 
 
 def emit(name: str, *args: Any, **params: Any) -> Any:
@@ -123,13 +163,13 @@ def operands(args: Sequence[Any]) -> tuple[list[Any], list[Node | None], list[bo
     for a in args:
         if isinstance(a, Handle):
             values.append(a.v)
-            nodes.append(a.n if a.base is None else refresh(a))
+            nodes.append(a.n if a.base is None else node_of(a))
             strong.append(True)
-        elif a.__class__ is float or isinstance(a, bool | int | complex) or a.__class__ is np.float64:
+        elif a.__class__ is float or isinstance(a, (bool, int, complex)) or a.__class__ is np.float64:
             values.append(a if a.__class__ is not np.float64 else float(a))
             nodes.append(None)
             strong.append(False)
-        elif isinstance(a, np.ndarray | np.generic):
+        elif isinstance(a, (np.ndarray, np.generic)):
             values.append(a)
             nodes.append(None)
             strong.append(True)
@@ -173,12 +213,11 @@ def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node |
 
 def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
     """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings."""
-    arrays = [np.float64(v) if v.__class__ is float else v for v in values]
     try:
-        with np.errstate(all="ignore"):
-            out = p.value(*arrays, **params)
+        with quiet():
+            out = p.value(*[np.float64(v) if v.__class__ is float else v for v in values], **params)
     except (ValueError, IndexError, TypeError):
-        explain_failure(p, arrays, params)
+        explain_failure(p, values, params)
         raise
     return out if p.view and out.__class__ is _ndarray else plain(out)
 
@@ -207,41 +246,97 @@ def explain_failure(p: Primitive, arrays: list[Any], params: dict[str, Any]) -> 
     p.type_rule(*types, **params)
 
 
+class Plan:
+    """How an operation is recorded, given which of its inputs are tracked; worked out once."""
+
+    __slots__ = ("keep", "keep_out", "pull")
+
+    def __init__(self, keep: tuple[bool, ...], keep_out: bool, pull: Callable[[Node, Any], Any]) -> None:
+        self.keep, self.keep_out, self.pull = keep, keep_out, pull
+
+
+@cache
+def _plan(p: Primitive, tracked: tuple[bool, ...], complex_: bool, floats: bool) -> Plan | None:
+    """None: no gradient flows to any input. `floats`: all values are Python floats."""
+    names = _names(p, len(tracked))
+    skip = nondifferentiable(p)
+    wanted = tuple(t and n not in skip for n, t in zip(names, tracked, strict=True))
+    if not any(wanted):
+        return None
+    reads = kept(p, tuple(dict.fromkeys(n for n, w in zip(names, wanted, strict=True) if w)))
+    pull = scalar_pull(p, wanted) if floats else array_pull(p, wanted, complex_)
+    return Plan(tuple(n in reads for n in names), "out" in reads, pull)
+
+
+def _names(p: Primitive, count: int) -> tuple[str, ...]:
+    """Input names, a starred one repeated."""
+    if p.inputs and p.inputs[-1].startswith("*"):
+        return (*p.inputs[:-1], *[p.inputs[-1]] * (count - len(p.inputs) + 1))
+    return p.inputs
+
+
 def record(
-    p: Primitive,
-    values: Sequence[Any],
-    nodes: Sequence[Node | None],
-    out: Any,
-    params: dict[str, Any],
-    m: Mode,
+    p: Primitive, values: Sequence[Any], nodes: Sequence[Node | None], out: Any, params: dict[str, Any], m: Mode
 ) -> Node:
     """The node of an operation: tracked if a gradient can flow through it, else a bounded piece of history."""
-    floating = out.__class__ is float or out.dtype.kind in "fc"
-    wanted = _wanted(p, nodes) if m.grad and floating and p.rule is not None else ()
-    reading = _read_as(p, values, nodes, params) if wanted and p.name in COMPOSITES else None
+    plan = reading = None
+    if m.grad and p.rule is not None and (out.__class__ is float or out.dtype.kind in "fc"):
+        tracked = tuple([q is not None and q.pull is not None for q in nodes])
+        if True in tracked:
+            floats = out.__class__ is float and p.kind == "elementwise" and not p.nary and _all_floats(values)
+            plan = _plan(p, tracked, not floats and _any_complex(values, out), floats)
+            if plan is not None and p.name in COMPOSITES:
+                reading = _read_as(p, values, nodes, params)
     n = new(Node if m.scope is None and reading is None else ScopedNode)
-    n.serial, n.p, n.params, n.out = next_serial(), p, params or None, out
-    if m.scope is not None:
-        _, n.code, n.at = m.scope
-    else:
+    n.serial = next_serial()
+    n.p = p
+    n.params = params or None
+    if m.scope is None:
         frame = user_frame(2)
-        n.code, n.at = frame.f_code, frame.f_lasti
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+    else:
+        _, n.code, n.at = m.scope
     if n.__class__ is ScopedNode:
         n.reading, n.scope = reading, m.scope[0] if m.scope else None
-    if wanted:
+    if plan is not None:
         _check_inference(nodes)
-        _keep(n, p, values, out, kept(p, wanted))
-        _link(n, p, nodes)
-        n.pull = _pull(p, values, out, nodes) if reading is None else pull_composite
+        n.pull = plan.pull if reading is None else pull_composite
+        n.out = out if plan.keep_out else _small(out)
+        kept_values = [v if k else _small(v) for v, k in zip(values, plan.keep, strict=True)]
     else:
         n.pull = None
-        _keep(n, p, values, out, frozenset())
-        _link(n, p, [history(q) for q in nodes])
+        n.out = _small(out)
+        kept_values = [_small(v) for v in values]
         if m.inference:
             n.depth = _INFERENCE
         else:
-            set_depth(n, tuple(nodes))
+            set_depth(n, nodes)
+        nodes = [history(q) for q in nodes]
+    if p.nary:
+        n.a, n.x, n.b, n.y = tuple(nodes), tuple(kept_values), None, None
+    elif len(kept_values) == 1:
+        n.a, n.x, n.b, n.y = nodes[0], kept_values[0], None, None
+    else:
+        (n.a, n.b), (n.x, n.y) = nodes, kept_values
     return n
+
+
+def _all_floats(values: Sequence[Any]) -> bool:
+    return all([v.__class__ is float for v in values])
+
+
+def _any_complex(values: Sequence[Any], out: Any) -> bool:
+    if out.__class__ is not float and out.dtype.kind == "c":
+        return True
+    return any([v.__class__ is not float and hasattr(v, "dtype") and v.dtype.kind == "c" for v in values])
+
+
+def _small(v: Any) -> Any:
+    """A value as a node keeps it that does not need it: itself if it is small, else its type."""
+    if v.__class__ is float or v.__class__ is int or v.__class__ is bool or v.nbytes <= KEEP_BYTES:
+        return v
+    return type_of(v)
 
 
 _INFERENCE = -1  # depth of nodes made under inference_mode: they have no history and never take part in one
@@ -254,61 +349,6 @@ def _check_inference(nodes: Sequence[Node | None]) -> None:
                 "a tensor made under inference_mode meets a computation that is recorded",
                 given=f"made at {q.source}", fix="make it under no_grad instead, or pass its .clone()",
             )  # fmt: skip
-
-
-def _wanted(p: Primitive, nodes: Sequence[Node | None]) -> tuple[str, ...]:
-    """Names of the inputs that a gradient flows to."""
-    skip = nondifferentiable(p)
-    names = p.inputs
-    if not names:
-        return ()
-    if len(names) == len(nodes):
-        return tuple(
-            i
-            for i, q in zip(names, nodes, strict=True)
-            if q is not None and q.pull is not None and i not in skip
-        )
-    if names[0].startswith("*"):
-        return names if any(q is not None and q.pull is not None for q in nodes) else ()
-    return tuple(i for i, q in zip(names[:-1], nodes, strict=False) if q is not None and q.pull is not None)
-
-
-def _keep(n: Node, p: Primitive, values: Sequence[Any], out: Any, reads: frozenset[str]) -> None:
-    n.out = out if "out" in reads else small(out)
-    names = p.inputs
-    if not p.nary:
-        n.x = values[0] if names[0] in reads else _small(values[0])
-        n.y = None if len(names) == 1 else values[1] if names[1] in reads else _small(values[1])
-        return
-    starred = names[-1] if names and names[-1].startswith("*") else None
-    n.x = tuple(
-        v
-        if (names[k] if k < len(names) and not names[k].startswith("*") else starred) in reads
-        else _small(v)
-        for k, v in enumerate(values)
-    )
-    n.y = None
-
-
-def _small(v: Any) -> Any:
-    return small(v) if hasattr(v, "nbytes") else v
-
-
-def _link(n: Node, p: Primitive, nodes: Sequence[Any]) -> None:
-    if not p.nary:
-        n.a, n.b = nodes[0], nodes[1] if len(nodes) == 2 else None
-    else:
-        n.a, n.b = tuple(nodes), None
-
-
-def _pull(
-    p: Primitive, values: Sequence[Any], out: Any, nodes: Sequence[Node | None]
-) -> Callable[[Node, Any], Any]:
-    if out.__class__ is float and p.kind == "elementwise" and len(values) <= 2:
-        if all(v.__class__ is float for v in values):
-            return scalar_pull(p, tuple(q is not None and q.pull is not None for q in nodes))
-    complex_ = any(hasattr(v, "dtype") and v.dtype.kind == "c" for v in (*values, out))
-    return pull_for(p, complex_)
 
 
 # --- recognised composites -----------------------------------------------------------------------
@@ -332,7 +372,7 @@ def _operand(node: Node | None, value: Any) -> Any:
     if node is not None:
         return Operand(node, value)
     return (
-        value if isinstance(value, int | float) else value.item() if getattr(value, "ndim", 1) == 0 else None
+        value if isinstance(value, (int, float)) else value.item() if getattr(value, "ndim", 1) == 0 else None
     )
 
 
@@ -366,6 +406,8 @@ def pull_composite(node: Node, ct: Any) -> Any:
     pulled = pullback(q, (value,), out, params, ct, None, (True,), numbers.emit)
     return [(x.node, settle(c, x.value)) for _, c, _ in pulled]
 
+
+pull_composite.reads = ARRAYS  # type: ignore[attr-defined]
 
 # --- the quick ways ------------------------------------------------------------------------------
 
@@ -405,7 +447,7 @@ def unary(p: Primitive, watch: bool = False) -> Callable[[Any], Any]:
                     raise
             u = u.item()
             if x.base is not None:
-                a = refresh(x)
+                a = node_of(x)
         try:
             out = scalar(u)
         except raised:
@@ -449,7 +491,7 @@ def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
                 if u.__class__ is not float and u.__class__ is _ndarray and not u.ndim and u.dtype is FLOAT64:
                     u = u.item()
                     if x.base is not None:
-                        a = refresh(x)
+                        a = node_of(x)
             elif x.__class__ is float or x.__class__ is int:
                 u = float(x)
             if y.__class__ is Tensor:
@@ -457,12 +499,13 @@ def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
                 if v.__class__ is not float and v.__class__ is _ndarray and not v.ndim and v.dtype is FLOAT64:
                     v = v.item()
                     if y.base is not None:
-                        b = refresh(y)
+                        b = node_of(y)
             elif y.__class__ is float or y.__class__ is int:
                 v = float(y)
         if u.__class__ is not float or v.__class__ is not float:
             try:
-                return bind(p, x, y)
+                out = None if watch else _arrays(p, x, y, _getframe(1))
+                return bind(p, x, y) if out is None else out
             except Exception as err:
                 trim(err)
                 raise
@@ -499,6 +542,56 @@ def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
     return op
 
 
+def _array_operand(x: Any) -> tuple[Any, Node | None]:
+    """Value and node of an operand of the quick way for arrays: float64; None if it is something else."""
+    c = x.__class__
+    if c is Tensor:
+        v = x.v
+        if v.__class__ is float or v.__class__ is _ndarray and v.dtype is FLOAT64 and v.ndim:
+            return v, x.n if x.base is None else node_of(x)
+    elif c is float or c is int:
+        return float(x), None
+    elif c is _ndarray and x.dtype is FLOAT64 and x.ndim:
+        return x, None
+    return None, None
+
+
+def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
+    """The quick way for float64 arrays, recorded or not; None where the general way is needed."""
+    m = mode()
+    if m is not PLAIN and (m.frame is not None or m.scope is not None or m.inference):
+        return None
+    u, a = _array_operand(x)
+    v, b = _array_operand(y)
+    if u is None or v is None or u.__class__ is float and v.__class__ is float:
+        return None
+    with quiet():
+        try:
+            out = p.value(u, v)
+        except ValueError:
+            return None  # `bind` says what does not fit
+    n = new(Node)
+    n.serial = next_serial()
+    n.p = p
+    n.params = None
+    n.code = frame.f_code
+    n.at = frame.f_lasti
+    tracked = a is not None and a.pull is not None, b is not None and b.pull is not None
+    if m.grad and p.rule is not None and (tracked[0] or tracked[1]):
+        plan = _plan(p, tracked, False, False)
+        assert plan is not None
+        n.a, n.b = a, b
+        n.x = u if plan.keep[0] else _small(u)
+        n.y = v if plan.keep[1] else _small(v)
+        n.out = out if plan.keep_out else _small(out)
+        n.pull = plan.pull
+    else:
+        n.a, n.b = history(a), history(b)
+        n.x, n.y, n.out = _small(u), _small(v), _small(out)
+        _finish_untracked(n, a, b)
+    return wrap(out, n)
+
+
 def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
     """`number ∘ tensor`: the method that Python calls with the operands exchanged."""
     scalar = scalar_function(p)
@@ -515,7 +608,8 @@ def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
             and x.__class__ is not int
         ):
             try:
-                return bind(p, x, y)
+                out = None if watch else _arrays(p, x, y, _getframe(1))
+                return bind(p, x, y) if out is None else out
             except Exception as err:
                 trim(err)
                 raise
@@ -546,6 +640,81 @@ def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
         return wrap(out, n)
 
     return op
+
+
+_WHOLE = [{"axis": tuple(range(n)), "keepdims": False} for n in range(8)]
+
+
+def whole(p: Primitive) -> Callable[[Any], Any]:
+    """The reduction of all entries of a float64 tensor; None where the general way is needed."""
+    value = p.value
+
+    def op(x: Any) -> Any:
+        if x.__class__ is not Tensor or mode() is not PLAIN or x.base is not None:
+            return None
+        v, a = x.v, x.n
+        if v.__class__ is not _ndarray or v.dtype is not FLOAT64 or v.ndim >= len(_WHOLE) or not v.size:
+            return None
+        params = _WHOLE[v.ndim]
+        with quiet():
+            out = float(value(v, **params))
+        n = new(Node)
+        n.serial = next_serial()
+        n.p = p
+        n.a = a
+        n.b = n.y = None
+        n.params = params
+        frame = _getframe(2)
+        n.code = frame.f_code
+        n.at = frame.f_lasti
+        n.out = out
+        if a.pull is None:
+            n.x = _small(v)
+            _finish_untracked(n, a, None)
+        else:
+            plan = _plan(p, (True,), False, False)
+            n.x = v if plan.keep[0] else _small(v)  # type: ignore[union-attr]
+            n.pull = plan.pull  # type: ignore[union-attr]
+        return wrap(out, n)
+
+    return op
+
+
+_ENTRY: dict[int, dict[str, Any]] = {k: {"spec": (("int", k),)} for k in range(-64, 256)}
+_INDEX = TABLE["index"]
+
+
+def entry(x: Any, key: int) -> Any:
+    """`x[k]` of a vector, a 0-d view; None where the general way is needed."""
+    v, a = x.v, x.n
+    params = _ENTRY.get(key)
+    if params is None or x.base is not None or v.__class__ is not _ndarray or v.ndim != 1 or mode() is not PLAIN:
+        return None
+    if not -len(v) <= key < len(v):
+        return None
+    out = v[key, ...]
+    n = new(Node)
+    n.serial = next_serial()
+    n.p = _INDEX
+    n.params = params
+    n.out = out
+    n.x = (_small(v),)
+    n.b = n.y = None
+    frame = _getframe(2)
+    n.code = frame.f_code
+    n.at = frame.f_lasti
+    n.a = (a,)
+    if a.pull is None or v.dtype.kind not in "fc":
+        if a.pull is not None:
+            n.a = (history(a),)
+        _finish_untracked(n, a, None)
+    else:
+        n.pull = _plan(_INDEX, (True,), False, False).pull  # type: ignore[union-attr]
+    t = new(Tensor)
+    t.v = out
+    t.n = n
+    t.base = x
+    return t
 
 
 def power_of(p: Primitive) -> Callable[[Any, int], Any]:

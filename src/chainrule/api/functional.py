@@ -20,8 +20,8 @@ from chainrule.ops import array, creation
 from chainrule.source import boundary
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import current, enable_grad
-from chainrule.tape.node import Node, next_serial
-from chainrule.tape.pull import pull_general
+from chainrule.tape.node import Node, next_serial, small
+from chainrule.tape.pull import array_pull
 from chainrule.tape.promote import is_inexact
 
 _ALIAS = TABLE["alias"]
@@ -35,8 +35,8 @@ def alias(x: Any) -> Any:
     source = node_of(t)
     n = dispatch.new(Node)
     n.serial, n.p, n.a, n.b = next_serial(), _ALIAS, source if source.pull is not None else None, None
-    n.x, n.y, n.params = dispatch.small(t.v), None, None
-    n.out, n.pull = dispatch.small(t.v), pull_general
+    n.x, n.y, n.params = small(t.v), None, None
+    n.out, n.pull = small(t.v), array_pull(_ALIAS, (True,), False)
     n.code, n.at = dispatch.source_code()
     made = wrap(t.v, n)
     if t.v.__class__ is np.ndarray:

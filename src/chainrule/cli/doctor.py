@@ -1,10 +1,8 @@
-"""chainrule doctor: what works on this machine, and how to get the rest."""
+"""chainrule doctor: what works here, and how to get the rest."""
 
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import statistics
@@ -56,17 +54,17 @@ class Finding:
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """What works on this machine, and how to get the rest.
+    """What works here, and how to get the rest.
 
-    \b
-    Computes a gradient and compares it with the answer, times one step, loads
-    LLVM, names the BLAS, and lists the packages that chainrule uses.
+    Computes a gradient and compares it with the answer, times one step, loads LLVM, names the BLAS, and lists
+    the packages that chainrule uses.
+
     Exit status: 0 if everything that is needed works, else 1.
 
     \b
     Examples
       chainrule doctor
-      chainrule doctor --json > report.json       to send with a bug report
+      chainrule doctor --json > report.json
     """
     findings = examine()
     healthy = all(f.state == OK for f in findings if f.needed)
@@ -97,7 +95,7 @@ def examine() -> list[Finding]:
         warnings.simplefilter("ignore")
         found = [_tried("gradient", _gradient), _tried("eager step", _eager_step)]
         found += [_tried(name, lambda name=name, use=use: _package(name, use)) for name, use in _REQUIRED]
-        found += [_tried("LLVM", _llvm), _tried("BLAS", _blas)]
+        found += [_tried("LLVM", _llvm), _tried("BLAS", _blas), _tried("cache", _cache)]
     return found + [_extra(*extra) for extra in _EXTRAS]
 
 
@@ -119,10 +117,10 @@ def _gradient() -> Finding:
     import chainrule as cr
 
     w = cr.tensor(1.0, requires_grad=True)
-    (slope,) = cr.autograd.grad(4 * w + w**3, w, create_graph=True)
-    (bend,) = cr.autograd.grad(slope, w)
-    right = float(slope) == 7.0 and float(bend) == 6.0
-    detail = f"4w + w³ at w = 1 has slope {float(slope):g} and second derivative {float(bend):g}"
+    (4 * w + w**3).backward()
+    slope, bend = float(w.grad), float(cr.grad(cr.grad(lambda w: 4 * w + w**3))(1.0))
+    detail = f"4w + w³ at w = 1 has slope {slope:g} and second derivative {bend:g}"
+    right = (slope, bend) == (7.0, 6.0)
     return Finding("gradient", OK if right else BROKEN, detail if right else f"{detail}; 7 and 6 are right")
 
 
@@ -164,8 +162,23 @@ def _blas() -> Finding:
     return Finding("BLAS", OK, f"{blas['name']} {blas.get('version', '')}".strip() + ", through NumPy")
 
 
+def _cache() -> Finding:
+    """Where compiled code is kept; the home folder is written ~, since reports are sent around."""
+    from chainrule import config
+
+    folder = getattr(config, "CACHE_DIR", None)
+    if folder is None:
+        return Finding("cache", OK, "none: this version keeps no compiled code")
+    shown = str(folder).replace(os.path.expanduser("~"), "~")
+    if os.path.isdir(folder) and not os.access(folder, os.W_OK):
+        return Finding("cache", BROKEN, f"{shown} cannot be written", fix="make the folder writable")
+    return Finding("cache", OK, shown)
+
+
 def _extra(name: str, extra: str, use: str) -> Finding:
     """Not imported: some of these take seconds."""
+    import importlib.util
+
     if importlib.util.find_spec(name) is not None:
         return Finding(name, OK, f"{_version(name)}: {use}", needed=False)
     fix = f'pip install "chainrule[{extra}]"'
@@ -173,6 +186,8 @@ def _extra(name: str, extra: str, use: str) -> Finding:
 
 
 def _version(name: str) -> str:
+    import importlib.metadata  # 13 ms
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     from chainrule.insight.expression import Sensitivity, Slope
 
 
+_MOVE = "move the point a little, or ask chainrule.why in Python"
+
+
 def grad(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help='In quotes: "4*w + w**3".')],
     at: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="The point: w=1, w=pi/2, x=[1,2].")
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="The point: w=1, w=pi/2, x=[1,2].")
     ] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw curve, point and tangent.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """Value and gradient of EXPRESSION at a point, and why.
+    """Value and gradient of an expression, and why.
 
     \b
     Examples
@@ -37,21 +40,22 @@ def grad(
 
     \b
     What can be written
-      numbers      2   0.5   1e-3   pi   e
-      operators    + - * / **  and brackets; a power is **, a product always has *
-      vectors      [a, b]   w[0]   w[-1]
-      functions    sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
-                   atanh exp expm1 log log2 log10 log1p sqrt square pow hypot abs
-                   sign floor ceil round sigmoid softplus relu erf erfc
-                   maximum minimum
-      of vectors   sum mean prod norm dot max min var std logsumexp
+      numbers     2   0.5   1e-3   pi   e
+      operators   + - * / **  ( )
+      vectors     [a, b]   w[0]   w[-1]
+      functions   sin cos tan asin acos atan atan2 sinh cosh
+                  tanh asinh acosh atanh exp expm1 log log2
+                  log10 log1p sqrt square pow hypot abs sign
+                  floor ceil round sigmoid softplus relu erf
+                  erfc maximum minimum max min
+      of vectors  sum mean prod norm dot max min var std
+                  logsumexp
 
-    \b
-    What comes out
-      The value L, its gradient by reverse mode, the derivative as a formula, and
-      a check by differences. Exit status: 0 ok, 1 no gradient exists there (NaN,
-      infinity, kink, jump), 2 the input cannot be read. In --json a number that
-      JSON lacks is the string "NaN", "Infinity" or "-Infinity".
+    A product always has *, a power is **. The answer is the value L, its gradient by reverse mode, the
+    derivative as a formula, and a check by differences.
+
+    Exit status: 0 ok; 1 no gradient exists there (NaN, infinity, a kink, a jump); 2 the input cannot be
+    read. With --json, what JSON lacks is the string "NaN", "Infinity" or "-Infinity".
     """
     from chainrule.insight.expression import parse_expression, parse_point, sensitivity
 
@@ -64,12 +68,7 @@ def grad(
         _say(answer, plot=plot)
     if answer.failure:
         if not as_json:
-            fix = (
-                "move the point a little, or ask chainrule.why in Python"
-                if answer.point
-                else "use other numbers"
-            )
-            output.say_error(answer.failure, fix=fix)
+            output.say_error(answer.failure, fix=_MOVE if answer.point else "use other numbers")
         raise typer.Exit(1)
 
 
@@ -84,19 +83,21 @@ def _check_options(expression: str, at: Sequence[str]) -> None:
 
 def _say(answer: Sensitivity, *, plot: bool) -> None:
     names = ", ".join(answer.point)
-    output.say(f"L({names}) = {answer.expression.pretty()}" if names else f"L = {answer.expression.pretty()}")
+    output.say_wrapped(f"{f'L({names})' if names else 'L'} = {answer.expression.pretty()}", indent="    ")
     at = ", ".join(_numbers(v) for v in answer.point.values())
     value = f"L({at}) = {_numbers(answer.value)}" if at else f"L = {_numbers(answer.value)}"
     lines = _slope_lines(answer.slopes)
     if len(lines) == 1 and len(value) + len(lines[0]) + 8 <= output.width():
         output.say(f"{value}        {lines[0]}")
     else:
-        output.say("\n".join([value, *lines]))
+        for line in (value, *lines):
+            output.say_wrapped(line, indent="    ")
     if plot:
         _say_plots(answer)
-    for i, sentence in enumerate(_comments(answer)):
-        if i == 0:
-            output.say()
+    comments = _comments(answer)
+    if comments:
+        output.say()
+    for sentence in comments:
         output.say_wrapped(sentence, indent="  ")
 
 
@@ -106,8 +107,7 @@ def _slope_lines(slopes: Sequence[Slope]) -> list[str]:
     for s in slopes:
         name, value = f"{f'dL/d{s.name}':{left}}", _numbers(s.value)
         formula = s.formula.pretty() if s.formula is not None else value
-        line = f"{name} = {formula} = {value}" if formula != value else f"{name} = {value}"
-        lines += [line] if len(line) <= output.width() else [f"{name} = {formula}", f"{' ' * left} = {value}"]
+        lines.append(f"{name} = {formula} = {value}" if formula != value else f"{name} = {value}")
     return lines
 
 
@@ -189,7 +189,8 @@ def _say_plots(answer: Sensitivity) -> None:
             continue
         reach = 2 * max(1.0, abs(s.at))
         xs, ys = sample_curve(answer.along(s.name), -reach, reach)
-        here, slope = (s.at, answer.value), s.value if math.isfinite(s.value) else None
+        here = (s.at, answer.value) if math.isfinite(answer.value) else None
+        slope = s.value if math.isfinite(s.value) else None
         others = ", ".join(f"{n} = {_numbers(v)}" for n, v in answer.point.items() if n != s.name)
         title = f"L along {s.name}, with {others}" if others else ""
         _say_picture(plot_function(xs, ys, point=here, slope=slope, title=title, labels=(s.name, "L")))

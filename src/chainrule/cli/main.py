@@ -1,4 +1,4 @@
-"""The command `chainrule`. Every error becomes one readable message and an exit status, here and nowhere else.
+"""The command `chainrule`. Only here an error becomes one readable message and an exit status.
 
 0 ok   1 mathematical failure   2 input that cannot be read   130 interrupted   141 the reader went away
 """
@@ -20,7 +20,7 @@ from chainrule.cli import doctor, grad, output, tour
 from chainrule.errors import ArgumentError, ChainruleError, DerivativeError
 
 OK, FAILED, UNREADABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
-_USAGE_ERROR = typer.BadParameter.__mro__[1]  # typer names only this child of it
+_USAGE_ERROR: Any = typer.BadParameter.__mro__[1]  # typer names only this child of it
 
 _COMMANDS = (
     ('chainrule grad "4*w + w**3" w=1', "value, gradient, and why"),
@@ -32,17 +32,18 @@ _COMMANDS = (
 class _Commands(TyperGroup):
     """Commands whose errors are readable, whoever starts them: a shell, or a test."""
 
-    def main(self, args: Sequence[str] | None = None, standalone_mode: bool = True, **extra: Any) -> Any:
-        args = list(sys.argv[1:] if args is None else args)
+    def main(
+        self, args: Sequence[str] | None = None, *_: Any, standalone_mode: bool = True, **__: Any
+    ) -> Any:
         _never_fail_to_encode()
-        status = self._run(args, extra)
+        status = self._run(list(sys.argv[1:] if args is None else args))
         if standalone_mode:
             sys.exit(status)
         return status
 
-    def _run(self, args: list[str], extra: dict[str, Any]) -> int:
+    def _run(self, args: list[str]) -> int:
         try:
-            status = super().main(args, standalone_mode=False, **{**extra, "prog_name": "chainrule"})
+            status = super().main(args, prog_name="chainrule", standalone_mode=False)
             sys.stdout.flush()
             return status if isinstance(status, int) else OK
         except ChainruleError as err:
@@ -113,7 +114,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="Gradients you can question.",
 )
 app.command(context_settings={"ignore_unknown_options": True})(grad.grad)  # -w**2 is an expression
 app.command()(tour.tour)
@@ -125,7 +125,14 @@ def start(
     ctx: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
-    """Gradients you can question."""
+    """Gradients you can question.
+
+    \b
+    Examples
+      chainrule grad "4*w + w**3" w=1
+      chainrule grad --help
+      chainrule tour
+    """
     if version:
         output.say(f"chainrule {chainrule.__version__}")
         raise typer.Exit

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import textwrap
@@ -24,9 +25,13 @@ def say(text: str = "") -> None:
 
 def say_wrapped(text: str, indent: str = "") -> None:
     """A sentence, broken between words; its later lines are indented."""
-    print(
-        textwrap.fill(text, width(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-    )
+    print("\n".join(wrapped(text, later=indent)))
+
+
+def wrapped(text: str, first: str = "", later: str = "") -> list[str]:
+    """Lines that fit the terminal. A word that is too long stays whole: it may be a path or a formula."""
+    filler = textwrap.TextWrapper(width(), first, later, break_long_words=False, break_on_hyphens=False)
+    return filler.wrap(text)
 
 
 def say_json(data: Any) -> None:
@@ -47,7 +52,8 @@ def say_table(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent
         table.add_column(head[i] if head else "", no_wrap=i < columns - 1, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    console = Console(width=width() - indent, highlight=False, soft_wrap=False)
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = Console(width=width() - indent, highlight=False, color_system=None if plain else "auto")
     with console.capture() as captured:
         console.print(table)
     for line in captured.get().splitlines():
@@ -59,28 +65,18 @@ _STYLES = {"✓ ok": "green", "✗ broken": "bold red", "✗ missing": "bold red
 
 def say_error(what: str, code: str = "", given: str | None = None, fix: str | None = None) -> None:
     """One message on stderr: what, what was given, what to do."""
-    head = f"error: {what} ({code})" if code else f"error: {what}"
-    lines = textwrap.wrap(
-        head, width(), subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    first, *rest = (given or "").split("\n")
-    lines += [
-        f"  {line}" for line in (first, *(r.removeprefix(" " * len("  given: ")) for r in rest)) if given
-    ]
+    lines = wrapped(f"error: {what} ({code})" if code else f"error: {what}", later="  ")
+    if given:
+        text, *below = given.split("\n")
+        lines += [f"  {text}", *(f"  {line.removeprefix(' ' * len('  given: '))}" for line in below)]
     if fix:
-        lines += _indented(fix)
-    print("\n".join(lines), file=sys.stderr)
+        lines += wrapped(fix, first="  ", later="  ")
+    print("\n".join(map(_printable, lines)), file=sys.stderr)
 
 
-def _indented(text: str) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width(),
-        initial_indent="  ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _printable(text: str) -> str:
+    """Without what a terminal would take for a command."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def error_as_json(err: ChainruleError) -> dict[str, Any]:

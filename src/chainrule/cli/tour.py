@@ -8,19 +8,21 @@ from typing import Annotated
 import typer
 
 from chainrule.cli import output
+from chainrule.errors import ArgumentError
+
+_OUT = Path("chainrule-tour")
 
 
 def tour(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the report.")] = Path(
-        "chainrule-tour"
-    ),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the report.")] = _OUT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
-    """The cases of the lecture: our number, the closed form, a finite difference.
+    """The lecture's cases, checked, as a report.
 
-    \b
-    Writes a folder with a report (HTML for the browser, text for the terminal)
-    and a picture for each case. The last line is the path of the report.
+    Each case is computed and compared with its closed form and with a finite difference. Writes a folder
+    with a page for the browser, the same as text, and a picture for each case. The last line is the path of
+    the page.
+
     Exit status: 0 if every case agrees, else 1.
 
     \b
@@ -30,5 +32,23 @@ def tour(
     """
     from chainrule.insight import tour as lecture
 
-    result = lecture.run(out)
-    ...
+    try:
+        result = lecture.run(out)
+    except OSError as err:
+        what = f"the report cannot be written to '{out}': {(err.strerror or 'error').lower()}"
+        raise ArgumentError(what, fix="choose another folder with --out") from None
+    if as_json:
+        output.say_json(result.to_json())
+    else:
+        output.say_table(
+            (
+                (f"✓ {r.case}" if r.ok else f"✗ {r.case}", r.ours, r.closed_form, r.difference)
+                for r in result.rows
+            ),
+            head=("case", "chainrule", "closed form", "finite difference"),
+            indent=0,
+        )
+        output.say()
+        output.say(str(result.report))
+    if not result.ok:
+        raise typer.Exit(1)

@@ -7,6 +7,8 @@ operation is on the way, the walk is repeated with masks (Note [Inactive routes]
 
 from __future__ import annotations
 
+import operator
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from chainrule import dispatch
-from chainrule.dispatch import Handle, wrap
+from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.errors import (
     ArgumentError,
     DerivativeError,
@@ -25,39 +27,40 @@ from chainrule.errors import (
     UnusedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.source import Source, user_frame
+from chainrule.source import Source, here
 from chainrule.table.primitive import TABLE, Linear, values_read
 from chainrule.tape import numbers
 from chainrule.tape.modes import enable_grad, no_grad
-from chainrule.tape.node import Leaf, Node, leaf, serial_of, small
-from chainrule.tape.pull import freed, settle
+from chainrule.tape.node import Leaf, Node, ScopedNode, leaf, small
+from chainrule.tape.pull import ARRAYS, freed, general_pull, settle
 from chainrule.transforms.derive import join, pullback, pushforward
 from chainrule.transforms.walk import forward, reverse
 
 Ct = Any
+# Rare things live in side tables. `.data` is the plain dict inside: its truth costs nothing on the ordinary way.
 HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
 AFTER: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
 RETAINED: WeakKeyDictionary[Node, Any] = WeakKeyDictionary()  # node → its gradient, or None before a backward
-OVERWRITTEN: WeakKeyDictionary[Node, tuple[int, Source]] = WeakKeyDictionary()
 _last_overwrite = 0
 
 
 def mark_overwritten(n: Node, serial: int, source: Source) -> None:
     """The value of `n` was changed in place: nodes recorded before `serial` read another value than is there now."""
     global _last_overwrite
-    OVERWRITTEN[n] = (serial, source)
+    n.overwritten = (serial, source)
     _last_overwrite = serial
 
+
+_SERIAL = operator.attrgetter("serial")
 
 # --- what is walked --------------------------------------------------------------------------------
 
 
-def collect(roots: Iterable[Node]) -> list[Node]:
+def collect(roots: Sequence[Node]) -> list[Node]:
     """Tracked nodes that the roots depend on, latest first. Iterative: depth costs nothing."""
-    order = list(dict.fromkeys(roots))
-    seen = set(order)
-    stack = list(order)
-    order = []
+    stack = list(roots) if len(roots) == 1 else list(dict.fromkeys(roots))
+    seen = set(stack)
+    order: list[Node] = []
     while stack:
         n = stack.pop()
         order.append(n)
@@ -77,7 +80,7 @@ def collect(roots: Iterable[Node]) -> list[Node]:
         if b is not None and b.pull is not None and b not in seen:
             seen.add(b)
             stack.append(b)
-    order.sort(key=serial_of, reverse=True)
+    order.sort(key=_SERIAL, reverse=True)
     return order
 
 
@@ -92,7 +95,7 @@ def restrict(order: list[Node], targets: set[Node]) -> list[Node]:
 
 def check_overwritten(steps: list[Node]) -> None:
     """Refuse to read a value that is not the one that was recorded."""
-    if not OVERWRITTEN or not steps or _last_overwrite < steps[-1].serial:
+    if not steps or _last_overwrite < steps[-1].serial:
         return
     for n in steps:
         for name, value_node in _reads(n):
@@ -120,7 +123,7 @@ def _stale(value: Node, serial: int) -> Source | None:
     """The line that changed the memory of a value after `serial`; views look at their base."""
     q: Node | None = value
     while q is not None:
-        hit = OVERWRITTEN.get(q)
+        hit = getattr(q, "overwritten", None)
         if hit is not None and hit[0] > serial:
             return hit[1]
         q = q.parents[0] if q.p is not None and q.p.view and q.p.name != "alias" else None
@@ -130,19 +133,12 @@ def _stale(value: Node, serial: int) -> Source | None:
 # --- pulls -----------------------------------------------------------------------------------------
 
 
-def pull_plain(n: Node, ct: Ct) -> Any:
-    """Compiled, on plain numbers."""
-    return n.pull(n, ct)  # type: ignore[misc]
-
-
 def pull_as_written(n: Node, ct: Ct) -> Any:
     """On plain numbers, composites by the chain rule as written: somebody asked for a gradient in between."""
-    from chainrule.tape.pull import pull_general
-
-    return pull_general(n, ct) if n.reading is not None else n.pull(n, ct)  # type: ignore[misc]
+    return general_pull(n, ct) if n.reading is not None else n.pull(n, ct)  # type: ignore[misc]
 
 
-def general_pull(
+def domain_pull(
     emit: Any, lift: Callable[[Any, Node | None], Any], written: bool
 ) -> Callable[[Node, Ct], Any]:
     """The pull in any domain, on pairs (ct, mask). `lift` makes a value of the domain of a number and its node."""
@@ -200,36 +196,42 @@ def pull_back(
         order = restrict(order, targets)
     steps = [n for n in order if n.p is not None]
     check_overwritten(steps)
-    keep = set(targets or ())
+    keep = targets or _NOBODY
     if create_graph:
         with enable_grad():
             return _walk_general(roots, order, steps, keep, dispatch.emit, lift_tensor), steps
-    with np.errstate(all="ignore"):
-        if (HOOKS and any(n in HOOKS for n in order)) or (RETAINED and any(n in RETAINED for n in order)):
-            if any(_may_mask(n) for n in steps):
+    watched = (HOOKS.data or RETAINED.data) and any(n in HOOKS or n in RETAINED for n in order)
+    with numbers.quiet():
+        if watched and any(_may_mask(n) for n in steps):
+            return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
+        cts = _walk_plain(roots, order, steps, keep, bool(watched))
+        for c in cts.values():
+            if (c != c if c.__class__ is float else _has_nan(c)) and any(_may_mask(n) for n in steps):
                 return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
-        cts = _walk_plain(roots, order, steps, keep)
-        if any(_has_nan(c) for c in cts.values()) and any(_may_mask(n) for n in steps):
-            cts = _walk_general(roots, order, steps, keep, numbers.emit, lift_number)
     return cts, steps
 
 
-def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: set[Node]) -> dict[Node, Ct]:
+_NOBODY: frozenset[Node] = frozenset()
+
+
+def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: Any, watched: bool) -> dict[Node, Ct]:
     cts: dict[Node, Ct] = {}
     for n, ct in roots:
         cts[n] = numbers.add(cts[n], ct) if n in cts else ct
-    written = _asks_inside(order, keep)
-    special = keep or written or (HOOKS and any(n in HOOKS for n in order))
+    composites = ScopedNode in set(map(type, order))
+    written = composites and _asks_inside(order, keep)
+    watched = watched or bool(keep)
 
     def take(n: Node) -> Ct:
         ct = cts.pop(n, None)
         return None if ct is None else _arrive(n, ct, cts, keep)
 
-    simple = None if special else (lambda n: cts.pop(n, None))
-    pull = pull_as_written if written else pull_plain
-    reverse(steps, cts, simple or take, pull, numbers.add)
-    _arrive_leaves(order, cts, keep)
-    return {n: numbers.dense(c) for n, c in cts.items() if n.p is None or n in keep}
+    # Every step has its cotangent when its turn comes, but for those that a composite leaps over.
+    plain = cts.pop if not composites else lambda n: cts.pop(n, None)
+    reverse(steps, cts, take if watched else plain, pull_as_written if written else None, numbers.add)
+    if watched:
+        _arrive_leaves(order, cts, keep)
+    return {n: c.dense() if c.__class__ is numbers.Scattered else c for n, c in cts.items() if n.p is None or n in keep}
 
 
 def _arrive(n: Node, ct: Ct, cts: dict[Node, Ct], keep: set[Node]) -> Ct:
@@ -272,7 +274,7 @@ def _walk_general(
             cts[n] = (ct, mask)
         return ct, mask
 
-    reverse(steps, cts, take, general_pull(emit, lift, _asks_inside(order, keep)), add)
+    reverse(steps, cts, take, domain_pull(emit, lift, _asks_inside(order, keep)), add)
     for n in order:
         if n.p is None and n in cts and n in HOOKS:
             cts[n] = (_run_hooks(n, cts[n][0], recorded), None)
@@ -314,9 +316,7 @@ def _between(n: Node) -> set[Node]:
 
 
 def _has_nan(c: Any) -> bool:
-    if c.__class__ is float:
-        return c != c
-    total = c.sum()
+    total = np.vdot(c, c)  # a sum of squares: inf - inf can't arise
     return bool(total != total)
 
 
@@ -335,14 +335,16 @@ def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:
     return grad if recorded else settle(grad.v, n.out)
 
 
+def gradient_tensor(v: Any, n: Node, source: Source) -> Any:
+    """A Tensor of a gradient of the value of `n`; it knows whose it is."""
+    g = leaf(v, False, source.code, source.lasti)
+    g.params = {"gradient_of": n}
+    return wrap(v, g)
+
+
 def _gradient_tensor(ct: Ct, n: Node) -> Any:
     ct = settle(ct, n.out)
-    if ct.__class__ is not float:
-        ct = np.array(ct)
-    frame = user_frame(2)
-    g = leaf(ct, False, frame.f_code, frame.f_lasti)
-    g.params = {"gradient_of": n}
-    return wrap(ct, g)
+    return gradient_tensor(ct if ct.__class__ is float else np.array(ct), n, here())
 
 
 # --- after the walk --------------------------------------------------------------------------------
@@ -351,25 +353,11 @@ def _gradient_tensor(ct: Ct, n: Node) -> Any:
 def release(steps: Iterable[Node]) -> None:
     """Drop what the walk read: a second backward through it is an error, as in torch."""
     for n in steps:
-        pull = n.pull
-        reads = getattr(pull, "reads", None)
-        if reads is None:
-            reads = bool(_reads_values(n))
+        reads = n.pull.reads  # type: ignore[union-attr]
         if reads:
             n.pull = freed
-            if n.out.__class__ is not float or n.x.__class__ is not float:
+            if reads == ARRAYS:
                 _forget(n)
-
-
-def _reads_values(n: Node) -> frozenset[str]:
-    if n.reading is not None:
-        return frozenset({"x"})
-    if n.p.inputs and n.p.inputs[0].startswith("*"):
-        return frozenset()
-    wanted = tuple(
-        i for i, q in zip(n.p.inputs, n.parents, strict=False) if q is not None and q.pull is not None
-    )
-    return values_read(n.p, wanted) - {i for i in n.p.inputs if i in ("index", "*index")}
 
 
 def _forget(n: Node) -> None:
@@ -382,28 +370,30 @@ def _forget(n: Node) -> None:
         n.reading = n.reading._replace(x=dispatch.Operand(n.reading.x.node, shrink(n.reading.x.value)))
 
 
-def accumulate_grad(n: Leaf, ct: Ct, recorded: bool) -> None:
+_REMEMBERED = 16  # contributions to a gradient that `why` can list; later ones are only counted
+
+
+def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, source: Source) -> None:
     """Add to `.grad` of a leaf; a new tensor each time, so that a gradient someone holds does not change."""
-    frame = user_frame(2)
     before = n.grad
     if recorded:
         n.grad = ct if before is None else dispatch.emit("add", before, ct)
+        number = None
     else:
-        g = _gradient_tensor(ct, n)
-        if before is not None:
-            total = before.v + g.v
-            g = _gradient_tensor(total, n)
-        n.grad = g
-    size = 1 if ct.__class__ is float else getattr(ct, "size", 1)
-    value = (
-        (ct if ct.__class__ is float else numbers.dense(ct).item()) if not recorded and size == 1 else None
-    )
+        number = ct if ct.__class__ is float else ct.item() if ct.size == 1 else None
+        n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, source)
     if before is None or n.contributions is None:
         n.contributions = []
-    if len(n.contributions) < 16:
-        n.contributions.append((Source(frame.f_code, frame.f_lasti), value))
-    for hook in list(AFTER.get(n, {}).values()):
-        hook(n.grad)
+    if len(n.contributions) < _REMEMBERED:
+        n.contributions.append((source, number))
+    if AFTER.data and n in AFTER:
+        for hook in list(AFTER[n].values()):
+            hook(n.grad)
+
+
+def _plain_sum(a: Any, b: Any) -> Any:
+    total = a + b
+    return total.item() if total.__class__ is np.float64 else total
 
 
 # --- the public ways in ----------------------------------------------------------------------------
@@ -439,10 +429,6 @@ def seed(t: Any, gradient: Any, create_graph: bool, call: str) -> tuple[Node, Ct
     return n, value
 
 
-def node_of(t: Any) -> Node:
-    return t.n if t.base is None else dispatch.refresh(t)
-
-
 def not_tracked(t: Any) -> NotTrackedError:
     """The error for a backward from a value that nothing tracks, with the nearest reason."""
     from chainrule.tape.cuts import origin_of
@@ -471,6 +457,18 @@ def not_scalar(t: Any, call: str) -> NotScalarError:
     )  # fmt: skip
 
 
+def _roots(tensors: Any, weights: Any, create_graph: bool) -> list[tuple[Node, Ct]]:
+    """Outputs with their weights: one of each, or lists of equal length."""
+    several = isinstance(tensors, (tuple, list))
+    ts = list(tensors) if several else [tensors]
+    listed = isinstance(weights, (tuple, list)) and (several or len(weights) == 1 and isinstance(weights[0], Handle))
+    ws = list(weights) if listed else [weights] * (len(ts) if weights is None else 1)
+    if len(ws) != len(ts):
+        fix = "pass one tensor of weights (or None) per output"
+        raise ArgumentError(f"{len(ts)} outputs and {len(ws)} weights", fix=fix)
+    return [seed(t, w, create_graph, "backward()") for t, w in zip(ts, ws, strict=True)]
+
+
 def backward(
     tensors: Any,
     gradients: Any = None,
@@ -479,31 +477,23 @@ def backward(
     inputs: Any = None,
 ) -> None:
     """Accumulate the gradients of leaves into `.grad` (of `inputs` only, if given)."""
-    ts = list(tensors) if isinstance(tensors, tuple | list) else [tensors]
-    gs = list(gradients) if isinstance(gradients, tuple | list) and len(ts) > 1 else [gradients]
-    if (
-        len(ts) == 1
-        and isinstance(gradients, tuple | list)
-        and len(gradients) == 1
-        and isinstance(gradients[0], Handle)
-    ):
-        gs = list(gradients)
-    if gradients is None:
-        gs = [None] * len(ts)
-    if len(gs) != len(ts):
-        raise ArgumentError(
-            f"{len(ts)} outputs and {len(gs)} weights", fix="pass one tensor of weights (or None) per output"
-        )
-    roots = [seed(t, g, create_graph, "backward()") for t, g in zip(ts, gs, strict=True)]
+    if isinstance(tensors, Handle) and (gradients is None or isinstance(gradients, Handle)):
+        roots = [seed(tensors, gradients, create_graph, "backward()")]
+    else:
+        roots = _roots(tensors, gradients, create_graph)
     targets = None
     if inputs is not None:
-        targets = {node_of(t) for t in (inputs if isinstance(inputs, tuple | list) else [inputs])}
+        targets = {node_of(t) for t in (inputs if isinstance(inputs, (tuple, list)) else [inputs])}
     cts, steps = pull_back(roots, targets, create_graph)
     if not (create_graph if retain_graph is None else retain_graph):
         release(steps)
-    for n, ct in cts.items():
-        if isinstance(n, Leaf) and n.pull is not None and (targets is None or n in targets):
-            accumulate_grad(n, ct, create_graph)
+    source = here()
+    for n in list(cts):
+        ct = cts.pop(n)
+        if not create_graph and ct.__class__ is not float and not (ct.flags.owndata and sys.getrefcount(ct) == 2):
+            ct = np.array(ct)  # somebody else holds this memory: another leaf, the caller's weights
+        if n.__class__ is Leaf and n.pull is not None and (targets is None or n in targets):
+            accumulate_grad(n, ct, create_graph, source)
         elif targets is not None and n in targets:
             RETAINED[n] = ct if create_graph else _gradient_tensor(ct, n)
 
@@ -513,14 +503,7 @@ def grad(
     allow_unused: bool | None = None, materialize_grads: bool = False,
 ) -> tuple[Any, ...]:  # fmt: skip
     """Gradients of the sum of outputs with respect to the inputs, as new tensors; `.grad` stays as it is."""
-    outs = list(outputs) if isinstance(outputs, tuple | list) else [outputs]
-    ins = list(inputs) if isinstance(inputs, tuple | list) else [inputs]
-    gs = list(grad_outputs) if isinstance(grad_outputs, tuple | list) else [grad_outputs] * len(outs)
-    if len(gs) != len(outs):
-        raise ArgumentError(
-            f"{len(outs)} outputs and {len(gs)} weights",
-            fix="pass one tensor of weights (or None) per output",
-        )
+    ins = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     nodes = [node_of(t) for t in ins]
     for k, (t, n) in enumerate(zip(ins, nodes, strict=True)):
         if n.pull is None:
@@ -529,7 +512,7 @@ def grad(
                 fix="mark it with requires_grad=True before it is used",
             )  # fmt: skip
         del t
-    roots = [seed(t, g, create_graph, "backward()") for t, g in zip(outs, gs, strict=True)]
+    roots = _roots(outputs, grad_outputs, create_graph)
     cts, steps = pull_back(roots, set(nodes), create_graph)
     if not (create_graph if retain_graph is None else retain_graph):
         release(steps)

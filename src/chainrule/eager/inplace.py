@@ -21,13 +21,14 @@ from chainrule.source import Source, user_frame
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import current
-from chainrule.tape.node import Leaf, Node, next_serial
+from chainrule.tape.node import Leaf, Node, next_serial, small
+from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import pair
 
 
 def refresh(t: Any) -> Node:
     """Node of a view; made anew from the root's node if the root was changed in place since."""
-    view: View = t.base
+    view: View = dispatch.view(t)
     if view.at is None or view.root.n is view.at:
         return t.n
     node, value = view.root.n, view.root.v
@@ -44,7 +45,7 @@ dispatch.refresh = refresh
 
 def replace(t: Any, new: Any, name: str) -> Any:
     """`t` becomes the value of `new`, in the memory that it has; `name` is the operation, for errors."""
-    root = t.base.root if t.base is not None else t
+    root = dispatch.view(t).root if t.base is not None else t
     _check(t, root, new, name)
     m = current()
     node = node_of(t)
@@ -68,7 +69,7 @@ def _rewritten(t: Any, n: Node) -> None:
     params = t.n.params
     if params and "gradient_of" in params:
         params["gradient_of"].contributions = None
-        t.n.out = dispatch.small(t.v) if t.v.__class__ is not float else t.v
+        t.n.out = small(t.v) if t.v.__class__ is not float else t.v
         return
     t.n = n
 
@@ -101,7 +102,7 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
 
 def _write_root(t: Any, root: Any, value: Node, tracked: bool) -> None:
     """A write through a view is an update of its root; other views find a new root node and renew theirs."""
-    view: View = t.base
+    view: View = dispatch.view(t)
     n = root.n
     if not tracked:
         return
@@ -182,21 +183,23 @@ def _no_fit(v: Any, shape: Any, name: str) -> ShapeError:
 
 def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     """The update step: same dtype, shapes that fit, nothing recorded. Done in the memory of `t`, in one pass."""
-    m = current()
     v = t.v
-    if m.grad and t.n.pull is not None or t.base is not None or v.__class__ is not np.ndarray:
+    if t.base is not None or v.__class__ is not np.ndarray:
+        return False
+    m = current()
+    if m.grad and t.n.pull is not None:
         return False
     o = other.v if isinstance(other, Handle) else other
     if m.grad and isinstance(other, Handle) and other.n.pull is not None:
         return False
     if o.__class__ is np.ndarray:
-        if o.dtype is not v.dtype or o.shape != v.shape and np.broadcast_shapes(o.shape, v.shape) != v.shape:
+        if o.dtype is not v.dtype or (o.shape != v.shape and np.broadcast_shapes(o.shape, v.shape) != v.shape):
             return False
     elif o.__class__ is not float and o.__class__ is not int or v.dtype.kind not in "fc":
         return False
     frame = user_frame(2)
     mark_overwritten(t.n, next_serial(), Source(frame.f_code, frame.f_lasti))
-    with np.errstate(all="ignore"):
+    with quiet():
         ufunc(v, o, out=v)
     if t.n.pull is None and t.n.__class__ is not Leaf:
         t.n = dispatch.leaf_of(v)
@@ -211,8 +214,12 @@ def fill(t: Any, value: float) -> Any:
             t.v.fill(value)
         else:
             t.v = value if t.v.__class__ is float else type_of(t.v).dtype.type(value)
-        if t.n.pull is None:
-            _rewritten(t, dispatch.leaf_of(t.v))
+        n = t.n
+        if n.pull is None:
+            if n.params and "gradient_of" in n.params:
+                _rewritten(t, n)
+            else:
+                t.n = dispatch.leaf_of(t.v)
         return t
     new = as_tensor(np.full(t.shape, value, t.dtype))
     return replace(t, new, "fill_")

@@ -30,7 +30,7 @@ from chainrule.errors import (
 from chainrule.ir.types import type_of
 from chainrule.ops import array, contract, creation, index, reduce
 from chainrule.ops import elementwise as e
-from chainrule.source import boundary
+from chainrule.source import boundary, trim
 from chainrule.tape.cuts import note_cut, note_origin
 from chainrule.tape.modes import current, no_grad
 from chainrule.tape.node import Leaf, accumulate, leaf
@@ -47,11 +47,14 @@ def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 def _in_place(op: Callable[..., Any], name: str, ufunc: np.ufunc | None = None) -> Callable[..., Any]:
     """The in-place form of an operation; `ufunc` does the plain update step in one pass."""
 
-    @boundary
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if ufunc is not None and len(args) == 1 and not kwargs and inplace.quick(self, args[0], ufunc):
-            return self
-        return inplace.replace(self, op(self, *args, **kwargs), name)
+        try:
+            if ufunc is not None and len(args) == 1 and not kwargs and inplace.quick(self, args[0], ufunc):
+                return self
+            return inplace.replace(self, op(self, *args, **kwargs), name)
+        except Exception as err:
+            trim(err)
+            raise
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = (
@@ -137,7 +140,8 @@ class Tensor(Handle):
         if requires_grad and n.p is not None:
             n = self.n = leaf(self.v, False, *dispatch.source_code())
             if self.base is not None:
-                self.base = View(self.base.root, None, self.base.ops)
+                v = dispatch.view(self)
+                self.base = View(v.root, None, v.ops)
         n.pull = accumulate if requires_grad else None
         return self
 
@@ -150,9 +154,10 @@ class Tensor(Handle):
     @property
     def grad(self) -> Any:
         """The accumulated gradient of a leaf; None (with a note) for a computed tensor that did not retain it."""
-        n = node_of(self)
-        if isinstance(n, Leaf):
+        n = self.n
+        if n.__class__ is Leaf:
             return n.grad
+        n = node_of(self)
         if n in RETAINED:
             return RETAINED[n]
         if n.pull is not None:
@@ -221,7 +226,7 @@ class Tensor(Handle):
         """The same memory without history."""
         note_cut(node_of(self), "detach")
         t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
-        root = self if self.base is None else self.base.root
+        root = self if self.base is None else dispatch.view(self).root
         t.base = View(root, None, ())
         if self.n.pull is not None:
             from chainrule.source import Source
@@ -302,7 +307,6 @@ class Tensor(Handle):
 
     # --- gradients -------------------------------------------------------------------------------
 
-    @boundary
     def backward(
         self,
         gradient: Any = None,
@@ -336,7 +340,11 @@ class Tensor(Handle):
         ----
         About 1 to 3 times the computation of this tensor.
         """
-        engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        try:
+            engine.backward(self, gradient, retain_graph, create_graph, inputs)
+        except Exception as err:
+            trim(err)
+            raise
 
     @boundary
     def retain_grad(self) -> None:
@@ -488,9 +496,16 @@ class Tensor(Handle):
     __ipow__ = _in_place(e.power, "pow_")
     __ifloordiv__ = _in_place(e.floor_divide, "floor_divide_")
 
-    @boundary
     def __getitem__(self, key: Any) -> Any:
-        return index.getitem(self, key)
+        if key.__class__ is int:
+            out = dispatch.entry(self, key)
+            if out is not None:
+                return out
+        try:
+            return index.getitem(self, key)
+        except Exception as err:
+            trim(err)
+            raise
 
     @boundary
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -498,7 +513,11 @@ class Tensor(Handle):
 
     def zero_(self) -> Any:
         """Every entry becomes 0."""
-        return self.fill_(0.0)
+        try:
+            return inplace.fill(self, 0.0)
+        except Exception as err:
+            trim(err)
+            raise
 
     @boundary
     def fill_(self, value: Any) -> Any:

@@ -618,9 +618,18 @@ def _whole(x: Expression) -> int | None:
 @functools.cache
 def _engine() -> _Functions:
     import chainrule as cr
+    from chainrule.ops import elementwise
 
     own = {name: getattr(cr, name) for name in FUNCTIONS if hasattr(cr, name)}
-    return own | {"tensor": cr.tensor, "stack": cr.stack, "logsumexp": lambda x: cr.logsumexp(x, 0)}
+    return own | {
+        "tensor": cr.tensor,
+        "stack": cr.stack,
+        "round": elementwise.round_,
+        "softplus": elementwise.softplus,  # torch has it in nn.functional only
+        "max": lambda x, *y: cr.maximum(x, *y) if y else cr.max(x),
+        "min": lambda x, *y: cr.minimum(x, *y) if y else cr.min(x),
+        "logsumexp": lambda x: cr.logsumexp(x, 0),
+    }
 
 
 def _compute(x: Expression, args: list[Any], env: Mapping[str, Any], functions: _Functions) -> Any:
@@ -809,10 +818,23 @@ def derivative(expression: Expression, name: str, lengths: Mapping[str, int] | N
     """
     lengths = lengths or {}
     if _length(expression, lengths) is not None:
-        fix = "take one entry, or the sum"
-        raise ExpressionError(
-            f"'{_short(expression)}' has several values, so it has several derivatives", fix=fix
-        )
+        what = f"'{_short(expression)}' has several values, so it has several derivatives"
+        raise ExpressionError(what, fix="take one entry, or the sum")
+    try:
+        result = _walk_back(expression, name, lengths)
+    except OverflowError:
+        raise _out_of_range() from None
+    if len(result.parts()) > MAX_PARTS:
+        raise ExpressionError(f"the derivative in '{name}' is too long to read", fix="split the expression")
+    return result
+
+
+def _out_of_range() -> ExpressionError:
+    return ExpressionError("a constant of the derivative leaves the range of float64", fix="rescale")
+
+
+def _walk_back(expression: Expression, name: str, lengths: Mapping[str, int]) -> Expression:
+    """Reverse mode on expressions: cotangents from the root to each place where the name stands."""
     found: list[tuple[int | None, Expression]] = []
     waiting: list[tuple[Expression, Expression, int | None]] = [(expression, _constant(1), None)]
     while waiting:
@@ -821,10 +843,7 @@ def derivative(expression: Expression, name: str, lengths: Mapping[str, int] | N
             found.append((at, ct))
         elif name in part.names:
             waiting.extend(reversed(list(_to_arguments(part, name, ct, at, lengths))))
-    result = _collect(found, lengths.get(name), lengths)
-    if len(result.parts()) > MAX_PARTS:
-        raise ExpressionError(f"the derivative in '{name}' is too long to read", fix="split the expression")
-    return result
+    return _collect(found, lengths.get(name), lengths)
 
 
 def _collect(
@@ -859,13 +878,12 @@ def _to_arguments(
             if at in (None, i):
                 yield x, ct if at is not None else _entry(ct, i, lengths), None
             continue
-        local = _local(part, i, lengths)
+        local, single = _local(part, i, lengths), _length(x, lengths) is None
         if at is not None:
-            yield x, _product([ct, _entry(local, at, lengths)]), None if _length(x, lengths) is None else at
+            yield x, _product([ct, _entry(local, at, lengths)]), None if single else at
             continue
-        ct_x = _product([ct, local])
-        n = _length(part, lengths)
-        yield x, _added_up(ct_x, n, lengths) if n is not None and _length(x, lengths) is None else ct_x, None
+        ct_x, count = _product([ct, local]), _length(part, lengths)
+        yield x, _added_up(ct_x, count, lengths) if count is not None and single else ct_x, None
 
 
 def _local(part: Expression, i: int, lengths: Mapping[str, int]) -> Expression:
@@ -907,6 +925,13 @@ def _as_expression(value: Any, part: Expression) -> Expression:
     return _constant(value)
 
 
+_CASES = object()  # stands for what has no formula without cases
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
 def _emit(part: Expression, primitive: str, *args: Any, **params: Any) -> Any:
     """A primitive of a formula, on expressions. A condition is True if it holds at single points only."""
     match primitive:
@@ -916,8 +941,10 @@ def _emit(part: Expression, primitive: str, *args: Any, **params: Any) -> Any:
             return args[0] is True or args[1] is True
         case "lt" | "le" | "gt" | "ge" | "logical_or":
             return False
-        case "where" if args[0] is True or (isinstance(args[1], float) and math.isnan(args[1])):
-            return args[2]
+        case "where":
+            return args[2] if args[0] is True or _is_nan(args[1]) else args[1] if _is_nan(args[2]) else _CASES
+    if any(a is _CASES for a in args):
+        return _CASES
     x, *rest = (_as_expression(a, part) for a in args)
     match primitive:
         case "add":
@@ -932,8 +959,8 @@ def _emit(part: Expression, primitive: str, *args: Any, **params: Any) -> Any:
             return _product([x], below=rest)
         case "integer_pow" | "pow":
             return _power(x, rest[0] if rest else _constant(params["n"]))
-    if primitive not in FUNCTIONS or primitive in ("where", "sum"):
-        raise _no_formula(part)
+    if primitive not in FUNCTIONS or primitive == "sum":
+        return _CASES
     return Expression("call", (x, *rest), primitive)
 
 
@@ -987,7 +1014,7 @@ def _constant(value: _Coefficient) -> Expression:
         top = _constant(Fraction(value.numerator))
         return Expression("/", (top, Expression("number", value=float(value.denominator))))
     if not math.isfinite(value):
-        raise ExpressionError("a constant of the derivative leaves the range of float64", fix="rescale")
+        raise _out_of_range()
     number = Expression("number", value=abs(float(value)))
     return Expression("neg", (number,)) if value < 0 else number
 
@@ -1043,8 +1070,8 @@ def _product(xs: Iterable[Expression], *, below: Iterable[Expression] = ()) -> E
     """Π xs / Π below, with equal bases joined."""
     coefficient: _Coefficient = Fraction(1)
     factors: _Factors = {}
-    for x, k in [*((x, 1) for x in xs), *((x, -1) for x in below)]:
-        c, fs = _factors(x if k == 1 else Expression("/", (_constant(1), x)))
+    for x in [*xs, *(Expression("/", (_constant(1), x)) for x in below)]:
+        c, fs = _factors(x)
         coefficient = _times(coefficient, c)
         for base, exponent in fs.items():
             factors[base] = factors.get(base, Fraction(0)) + exponent
@@ -1096,7 +1123,7 @@ def _raised(base: Expression, k: _Coefficient) -> Expression:
 def _sum(xs: Iterable[Expression]) -> Expression:
     """Σ xs, with equal terms joined."""
     terms: dict[frozenset[tuple[Expression, _Coefficient]], tuple[_Coefficient, _Factors]] = {}
-    waiting = list(reversed([(x, 1) for x in xs]))
+    waiting = [(x, 1) for x in xs][::-1]
     while waiting:
         x, sign = waiting.pop()
         if x.op in ("+", "-"):
@@ -1286,8 +1313,8 @@ def _slope(expression: Expression, point: _Point, name: str, value: float | list
     except ExpressionError:
         formula = None
     entries = value if isinstance(value, list) else [value]
-    many = isinstance(at, list)
-    looks = [_look_around(_along(expression, point, name, i), w) for i, w in enumerate(at if many else [at])]
+    many, places = isinstance(at, list), at if isinstance(at, list) else [at]
+    looks = [_look_around(_along(expression, point, name, i), w) for i, w in enumerate(places)]
     verdicts = [look.agrees(v) for look, v in zip(looks, entries, strict=True)]
     steepest = max(range(len(entries)), key=lambda i: abs(entries[i]))
     trouble = next((t for i, v in enumerate(entries) if (t := _trouble(name, at, i, v, looks[i]))), None)
@@ -1365,7 +1392,7 @@ def _sides(f: Callable[[float], float], w: float, scale: float) -> tuple[float, 
     bend, noise = abs(r2 - l2), 1e-15 * abs(f0) / scale
     steady = max(abs(l1 - l2), abs(r1 - r2)) < 0.1 * bend
     stays = abs(r3 - l3) > 0.5 * bend or noise / 1e-10 > 0.1 * bend  # a kink that is near by is not here
-    return l2, r2, steady and stays and bend > 1e-4 * max(abs(l2), abs(r2)) + noise / 1e-10
+    return l2, r2, steady and stays and bend > 1e-4 * max(abs(l2), abs(r2)) + noise / 1e-7
 
 
 def _central_difference(f: Callable[[float], float], w: float) -> tuple[float, float]:

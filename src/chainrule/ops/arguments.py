@@ -43,6 +43,23 @@ def operation(fn: F) -> F:
     return call  # type: ignore[return-value]
 
 
+def quick_first(quick: Callable[[Any], Any]) -> Callable[[F], F]:
+    """An operation that has a quick way for one argument and nothing else; it returns None where it does not apply."""
+
+    def decorate(op: F) -> F:
+        @functools.wraps(op)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if len(args) == 1 and not kwargs:
+                out = quick(args[0])
+                if out is not None:
+                    return out
+            return op(*args, **kwargs)
+
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
 def _is_call_error(fn: Callable[..., Any], err: TypeError) -> bool:
     return not isinstance(err, ArgumentError) and str(err).startswith(f"{fn.__qualname__}()")
 
@@ -79,9 +96,9 @@ def one_dim(dim: Any, ndim: int, what: str = "dim") -> int:
 
 def dims(dim: Any, ndim: int) -> tuple[int, ...]:
     """Dimensions to reduce: sorted, not negative, each once; None or () means all."""
-    if dim is None or (isinstance(dim, tuple | list) and not dim):
+    if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         return tuple(range(ndim))
-    chosen = [one_dim(d, ndim) for d in dim] if isinstance(dim, tuple | list) else [one_dim(dim, ndim)]
+    chosen = [one_dim(d, ndim) for d in dim] if isinstance(dim, (tuple, list)) else [one_dim(dim, ndim)]
     if len(set(chosen)) != len(chosen):
         raise ArgumentError("a dimension is named twice", given=f"dim={dim}", fix="name each dimension once")
     return tuple(sorted(chosen)) if ndim else ()

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.dispatch import bind
+from chainrule.dispatch import bind, whole
 from chainrule.errors import ArgumentError, IndexingError
 from chainrule.ops import elementwise as e
-from chainrule.ops.arguments import dims, one_dim, operation, shape_of
+from chainrule.ops.arguments import dims, one_dim, operation, quick_first, shape_of
 from chainrule.table.primitive import TABLE
 from chainrule.tape.promote import is_inexact
 
@@ -42,6 +42,7 @@ def _tensor(x: Any) -> Any:
     return as_tensor(x)
 
 
+@quick_first(whole(TABLE["sum"]))
 @operation
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum over the dimensions `dim` (all, if None)."""
@@ -49,6 +50,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     return _reduce("sum", x, dim, keepdim)
 
 
+@quick_first(whole(TABLE["mean"]))
 @operation
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over the dimensions `dim` (all, if None); integers are averaged as the default dtype."""
@@ -68,7 +70,7 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
 
 def _not_empty(name: str, x: Any, dim: Any) -> None:
     shape = shape_of(x)
-    if any(shape[d] == 0 for d in dims(dim, len(shape))):
+    if 0 in [shape[d] for d in dims(dim, len(shape))]:
         fix = f"check the size first; the {name} of nothing has no value"
         raise IndexingError(f"{name} of no entries", given=f"shape {list(shape)}", fix=fix)
 
@@ -198,12 +200,14 @@ def _unbiased_first(dim: Any, unbiased: Any) -> tuple[Any, Any]:
     return (None, dim) if isinstance(dim, bool) else (dim, unbiased)
 
 
+@quick_first(whole(TABLE["logsumexp"]))
 @operation
 def logsumexp(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """ln Σ eˣ over `dim`, without overflow."""
     return _reduce("logsumexp", input, dim, keepdim)
 
 
+@quick_first(whole(TABLE["norm"]))
 @operation
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """Vector norm (Σ|x|ᵖ)^(1/p) over `dim`; p 2 or "fro" is the Euclidean one, whose gradient at 0 is 0.

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import DtypeError
 from chainrule.table.formula import apply
 from chainrule.table.primitive import elementwise
 
@@ -62,39 +63,51 @@ abs_ = elementwise(
 
 
 def _flat(name: str, value: Any, scalar: Any, doc: str) -> Any:
-    """A step function: its derivative is 0 almost everywhere."""
+    """A step function: its derivative is 0 almost everywhere. `scalar` gives an int, which has no -0."""
     return elementwise(
-        name, "x", value, {"x": None}, scalar=scalar, result="same", bounded=True, monotone=True, doc=doc,
+        name, "x", value, {"x": None}, scalar=lambda x: math.copysign(scalar(x), x), result="same", bounded=True, monotone=True, doc=doc,
         samples=((1.25,), (-2.75,)), kinks={"at the steps": "no slope exists; 0, the slope on both sides, is used"},
         source="a step function has derivative 0 almost everywhere",
     )  # fmt: skip
 
 
-floor = _flat("floor", np.floor, lambda x: float(math.floor(x)), "Largest integer that is not above x.")
-ceil = _flat("ceil", np.ceil, lambda x: float(math.ceil(x)), "Smallest integer that is not below x.")
-trunc = _flat("trunc", np.trunc, lambda x: float(math.trunc(x)), "Integer part: x without its fraction.")
-round_ = _flat(
-    "round", np.rint, lambda x: float(round(x)), "Nearest integer; halves go to the even neighbour."
-)
+floor = _flat("floor", np.floor, math.floor, "Largest integer that is not above x.")
+ceil = _flat("ceil", np.ceil, math.ceil, "Smallest integer that is not below x.")
+trunc = _flat("trunc", np.trunc, math.trunc, "Integer part: x without its fraction.")
+round_ = _flat("round", np.rint, round, "Nearest integer; halves go to the even neighbour.")
 
 floor_divide = elementwise(
     "floor_divide", "x y", np.floor_divide, {"x": None, "y": None},
-    result="same", bounded=True, text="$x//$y", latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
+    scalar="({0} // {1})", result="same", bounded=True, text="$x//$y", latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
     doc="Quotient rounded down.", samples=((7.25, 2.0), (-7.25, 2.0)),
     kinks={"x/y an integer": "a step: 0 is used"}, source="a step function has derivative 0 almost everywhere",
 )  # fmt: skip
 remainder = elementwise(
     "remainder", "x y", np.remainder, {"x": lambda: 1.0, "y": lambda x, y: -floor_divide(x, y)},
-    result="same", text="$x % $y", latex=r"$x \bmod $y",
+    scalar="({0} % {1})", result="same", text="$x % $y", latex=r"$x \bmod $y",
     doc="x - floor(x/y)·y: the remainder with the sign of y, as Python's %.", samples=((7.25, 2.0), (-7.25, 2.0)),
     kinks={"x/y an integer": "a jump: the slope on both sides is used"},
     source="x - y·floor(x/y), where floor is locally constant",
 )  # fmt: skip
 
 
+def _check_power(x: Any, n: int) -> None:
+    if n < 0 and x.dtype.kind in "biu":
+        raise DtypeError(
+            "whole numbers have no negative powers among whole numbers", given=f"{x.dtype.name}, power {n}",
+            fix="make the base floating point, e.g. x.double()",
+        )  # fmt: skip
+
+
+def _integer_pow_type(x: Any, *, n: int) -> Any:
+    _check_power(x, n)
+    return x
+
+
 def _integer_pow(x: Any, *, n: int) -> Any:
     """xⁿ; small powers by products, which are exact to an ulp or two and 10 times faster than `pow`."""
     if n < 0:
+        _check_power(x, n)
         return np.reciprocal(_integer_pow(x, n=-n))
     if n == 0:
         return np.ones_like(x)
@@ -121,7 +134,7 @@ def _integer_pow_float(x: float, *, n: int) -> float:
 
 integer_pow = elementwise(
     "integer_pow", "x", _integer_pow, {"x": lambda x, *, n: n * apply("integer_pow", x, n=n - 1)},
-    scalar=_integer_pow_float, result="same", text="$x**$n", latex="$x^{$n}",
+    scalar=_integer_pow_float, result="same", type_rule=_integer_pow_type, text="$x**$n", latex="$x^{$n}",
     doc="x to a power that is a whole number known in advance.",
     samples=(dict(at=(1.5,), n=2), dict(at=(-2.0,), n=3), dict(at=(0.0,), n=1), dict(at=(-0.5,), n=-2),
              dict(at=(1.25,), n=5), dict(at=(3.0,), n=4)),

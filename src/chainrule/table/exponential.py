@@ -16,7 +16,8 @@ NAN = math.nan
 
 # Note [Outside the domain]
 # log(-1) is NaN, and so is its slope: 1/x alone would give -1 there, the slope of another function (semantics.md, rule 3).
-# Hence the `where` in the rules whose formula is finite outside the domain.
+# Hence the `where` in the rules whose formula is finite outside the domain. At the edge the slope is the limit from inside,
+# also where rounding left a -0: hence the `+ 0.0`, which turns -0 into 0 (1/-0 would be -inf).
 
 exp = elementwise(
     "exp", "x", np.exp, {"x": lambda out: out},
@@ -34,17 +35,17 @@ expm1 = elementwise(
     samples=((0.0,), (1e-12,), (1.5,), (-40.0,)), source="the slope is eˣ; out + 1 would lose it in the left tail",
 )  # fmt: skip
 log = elementwise(
-    "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0 / x)},
+    "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0 / (x + 0.0))},
     scalar=math.log, monotone=True, latex=r"\ln($x)", doc="Natural logarithm.", domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,), (1e300,)), source="DLMF 4.2.7", undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log2 = elementwise(
-    "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, (1.0 / LN2) / x)},
+    "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, (1.0 / LN2) / (x + 0.0))},
     scalar=math.log2, monotone=True, latex=r"\log_2($x)", doc="Logarithm to base 2.", domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,)), source="log₂ x = ln x / ln 2", undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log10 = elementwise(
-    "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, (1.0 / LN10) / x)},
+    "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, (1.0 / LN10) / (x + 0.0))},
     scalar=math.log10, monotone=True, latex=r"\log_{10}($x)", doc="Logarithm to base 10.", domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,)), source="log₁₀ x = ln x / ln 10", undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
@@ -55,7 +56,7 @@ log1p = elementwise(
     undefined={"x < -1": "no real logarithm exists"},
 )  # fmt: skip
 sqrt = elementwise(
-    "sqrt", "x", np.sqrt, {"x": lambda out: 0.5 / out},
+    "sqrt", "x", np.sqrt, {"x": lambda out: 0.5 / (out + 0.0)},
     scalar=math.sqrt, monotone=True, latex=r"\sqrt{$x}", doc="Square root.", domain=((0.0, math.inf),),
     samples=((1.0,), (2.5,), (1e-300,), (1e300,)), source="d√x/dx = 1/(2√x)",
     kinks={"x = 0": "by continuity: +inf"},
@@ -70,12 +71,13 @@ pow_ = elementwise(
     "pow", "x y", np.power,
     {
         "x": lambda x, y: where((x == 0) & (y == 0), 0.0, y * pow_(x, y - 1.0)),
-        "y": lambda x, y, out: where((x == 0) & (y >= 0), 0.0, out * log(x)),
+        "y": lambda x, y, out: where(x == 0, where(y >= 0, 0.0, NAN), out * log(x)),
     },
     scalar=math.pow, text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
     samples=((2.0, 3.0), (0.5, -1.5), (2.0, 0.0), (1.5, 40.0)),
     kinks={"x = 0, y >= 0": "∂/∂y is 0: out stays 0 (or 1) for every y >= 0 near by"},
-    undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists"},
+    undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists",
+               "x = 0, y < 0": "∂/∂y is NaN: out is infinite for every y < 0"},
     source="DLMF 4.2(iv)",
 )  # fmt: skip
 
@@ -107,9 +109,17 @@ softplus = elementwise(
     bounded=True, monotone=True, latex=r"\ln(1 + e^{$x})", doc="ln(1 + eˣ).",
     samples=((-40.0,), (-1.0,), (0.0,), (1.0,), (40.0,)), source="log1p(exp(x)) in the form that does not overflow",
 )  # fmt: skip
+
+
+def _logaddexp_float(x: float, y: float) -> float:
+    if x == y:
+        return x + LN2  # also where both are the same infinity
+    return max(x, y) + math.log1p(math.exp(-abs(x - y))) if x == x and y == y else x + y
+
+
 logaddexp = elementwise(
     "logaddexp", "x y", np.logaddexp, {"x": lambda x, y: sigmoid(x - y), "y": lambda x, y: sigmoid(y - x)},
-    bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})", doc="ln(eˣ + eʸ).",
+    scalar=_logaddexp_float, bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})", doc="ln(eˣ + eʸ).",
     samples=((1.0, 2.0), (-40.0, 3.0), (700.0, 710.0)), source="∂/∂x = eˣ/(eˣ + eʸ) = σ(x - y)",
 )  # fmt: skip
 hypot = elementwise(
@@ -120,9 +130,18 @@ hypot = elementwise(
     kinks={"x = y = 0": "convex: of the unit disc of subgradients the shortest, (0, 0), is taken"},
     source="∂r/∂x = x/r",
 )  # fmt: skip
+
+
+def _xlogy_float(x: float, y: float) -> float:
+    return x * math.log(y) if x != 0 or y > 0 else y if y != y else 0.0
+
+
 xlogy = elementwise(
     "xlogy", "x y", lambda x, y: np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y)),
-    {"x": lambda y: log(y), "y": lambda x, y: where(x == 0, 0.0, x / y)},
-    latex=r"$x \ln($y)", doc="x·ln(y), and 0 where x is 0.",
-    samples=((1.5, 2.0), (0.0, 3.0), (2.0, 1e-300)), source="product rule; the limit of x ln x at 0 is 0",
+    {"x": lambda y: log(y), "y": lambda x, y: where((x == 0) & (y <= 0), 0.0, where(y < 0, NAN, x / (y + 0.0)))},
+    scalar=_xlogy_float, latex=r"$x \ln($y)", doc="x·ln(y), and 0 where x is 0.",
+    samples=((1.5, 2.0), (0.0, 3.0), (2.0, 1e-300)),
+    kinks={"x = 0, y <= 0": "∂/∂y is 0: out stays 0 for every y near by"},
+    undefined={"x != 0, y < 0": "no real logarithm exists"},
+    source="product rule; the limit of x ln x at 0 is 0",
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.table.exponential import exp
-from chainrule.table.formula import apply
+from chainrule.table.formula import Param, apply
 from chainrule.table.primitive import (
     Jvp,
     Linear,
@@ -46,7 +46,7 @@ def _sum_transpose(emit: Any, ct: Any, x: Any, *, axis: tuple[int, ...], keepdim
 
 
 sum_ = reduction(
-    "sum", lambda x, *, axis, keepdims: np.sum(x, axis, keepdims=keepdims), Linear(transpose={"x": _sum_transpose}),
+    "sum", lambda x, *, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims), Linear(transpose={"x": _sum_transpose}),
     latex=r"\sum $x", doc="Sum over axes.", samples=(*_AXES, dict(shapes=[(0, 3)], axis=(0,), keepdims=False)),
     source="the transpose of summing is repeating",
 )  # fmt: skip
@@ -68,20 +68,20 @@ mean = reduction(
 )  # fmt: skip
 
 
-def _extreme(name: str, value: Any, word: str) -> Primitive:
+def _extreme(name: str, value: Any, latex: str, word: str) -> Primitive:
     def partial(x: Any, out: Any, *, axis: Any) -> Any:
-        ties = apply("sum", apply("cast_like", x == out, x), axis=axis, keepdims=True)
-        return where(x == out, 1.0 / ties, 0.0)
+        selected = apply("cast_like", x == out, x)
+        return selected / apply("sum", selected, axis=axis, keepdims=True)  # 0/0 where the result is NaN
 
     return reduction(
         name, lambda x, *, axis, keepdims: value(x, axis, keepdims=keepdims), Partials({"x": partial}),
-        bounded=True, selects=True, latex=r"\%s $x" % name[1:], doc=f"{word} entry along axes.", samples=_AXES,
+        bounded=True, selects=True, latex=latex + " $x", doc=f"{word} entry along axes.", samples=_AXES,
         kinks={"k entries tie": "the shortest subgradient: 1/k each"}, source="the derivative of the entries that are selected",
     )  # fmt: skip
 
 
-amax = _extreme("amax", np.max, "Largest")
-amin = _extreme("amin", np.min, "Smallest")
+amax = _extreme("amax", np.max, r"\max", "Largest")
+amin = _extreme("amin", np.min, r"\min", "Smallest")
 
 
 def _centred(x: Any, axis: Any) -> Any:
@@ -94,17 +94,22 @@ def _var(x: Any, *, axis: tuple[int, ...], keepdims: bool, correction: float) ->
     return np.sum(d * d, axis, keepdims=keepdims) / x.dtype.type(max(n - correction, 0))
 
 
+def _freedom(count: Any, correction: Any) -> Param:
+    """count - correction, as the value has it."""
+    return Param("max(count - correction, 0)", lambda env: float(max(env["count"] - env["correction"], 0)))
+
+
 _CORRECTED = tuple({**s, "correction": c} for s, c in zip(_AXES, (1, 0, 1), strict=True))
 
 var = reduction(
-    "var", _var, Partials({"x": lambda x, *, axis, count, correction: _centred(x, axis) * (2.0 / (count - correction))}),
+    "var", _var, Partials({"x": lambda x, *, axis, count, correction: 2.0 * _centred(x, axis) / _freedom(count, correction)}),
     latex=r"\operatorname{var}($x)", doc="Variance over axes, divided by count - correction.", samples=_CORRECTED,
     source="∂/∂xᵢ Σ(x - mean)² = 2(xᵢ - mean): the terms through the mean cancel",
 )  # fmt: skip
 std = reduction(
     "std", lambda x, **params: np.sqrt(_var(x, **params)),
     Partials({"x": lambda x, out, *, axis, count, correction:
-              where(out == 0, 0.0, _centred(x, axis) / (out * (count - correction)))}),
+              where(out == 0, 0.0, _centred(x, axis) / (out * _freedom(count, correction)))}),
     latex=r"\operatorname{std}($x)", doc="Standard deviation over axes, √var.", samples=_CORRECTED,
     kinks={"all entries equal": "convex: the shortest subgradient, 0, is taken"}, source="chain rule on var",
 )  # fmt: skip
@@ -130,6 +135,10 @@ logsumexp = reduction(
 
 def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """√Σ|x|²; scaled only where the plain sum leaves the range of the dtype."""
+    if len(axis) == x.ndim and not keepdims and x.dtype == np.float64:
+        total = np.vdot(x, x)  # one pass, no temporary
+        if 1e-280 < total < 1e300 or total == 0 and not x.any():
+            return np.sqrt(total)
     out = np.sqrt(np.sum(np.square(np.abs(x) if x.dtype.kind == "c" else x), axis, keepdims=True))
     tiny = np.sqrt(np.finfo(out.dtype).tiny) / np.finfo(out.dtype).eps
     if not np.all((out > tiny) & np.isfinite(out)):
@@ -187,12 +196,10 @@ edge = register(
         inputs=("x",),
         value=_edge,
         type_rule=_axis_type("edge"),
-        rule=Partials({"x": None}),
-        kind="elementwise",
-        bounded=True,
+        rule=None,
         text="edge($x)",
         latex=r"\mathbb{1}_{\text{edge}}",
-        doc="1 in the first (or last) place along an axis, else 0: the empty product at the edge.",
+        doc="1 in the first (or last) place along an axis, else 0: the empty product at the edge. It does not depend on x.",
         samples=(dict(shapes=[(4,)], axis=0, last=False), dict(shapes=[(2, 3)], axis=1, last=True)),
         source="a constant",
     )
@@ -206,8 +213,8 @@ cast_like = register(
         rule=None,
         text="cast($x)",
         latex="$x",
-        doc="A truth value as the numbers 0 and 1, in the dtype of y.",
-        samples=(dict(shapes=[(3,), (3,)]),),
+        doc="A truth value as the numbers 0 and 1, in the dtype of y. It has no slope in either.",
+        samples=(dict(shapes=[(3,), (3,)]), dict(shapes=[(0,), (0,)])),
         source="the indicator function",
     )
 )

@@ -64,6 +64,10 @@ def _where_type(condition: Any, x: Any, y: Any) -> Any:
     return elementwise_type("where", "same")(condition, x, y)
 
 
+# Note [NaN goes through]
+# max(NaN, y) is NaN: the NaN was selected, and its slope is 1, as that of any entry that is selected. The rules below say
+# "0 where another one wins", not "1 where this one wins", which would stop the gradient at the NaN without a word.
+
 where = elementwise(
     "where", "condition x y", np.where,
     {"x": lambda condition: where(condition, 1.0, 0.0), "y": lambda condition: where(condition, 0.0, 1.0)},
@@ -75,13 +79,13 @@ where = elementwise(
 )  # fmt: skip
 
 
-def _extreme(name: str, value: Any, scalar: Any, wins: Any, word: str) -> Primitive:
+def _extreme(name: str, value: Any, scalar: Any, loses: Any, latex: str, word: str) -> Primitive:
     return elementwise(
         name, "x y", value,
-        {"x": lambda x, y: where(wins(x, y), 1.0, where(x == y, 0.5, 0.0)),
-         "y": lambda x, y: where(wins(y, x), 1.0, where(x == y, 0.5, 0.0))},
+        {"x": lambda x, y: where(loses(x, y), 0.0, where(x == y, 0.5, 1.0)),
+         "y": lambda x, y: where(loses(y, x), 0.0, where(x == y, 0.5, 1.0))},
         scalar=scalar, result="same", bounded=True, selects=True, commutative=True,
-        latex=r"\%s($x, $y)" % name[:3], doc=f"The {word} of two numbers.",
+        latex=latex + "($x, $y)", doc=f"The {word} of two numbers.",
         samples=((1.5, -2.0), (-2.0, 1.5)),
         kinks={"x = y": "the shortest subgradient over both inputs jointly: ½ each"},
         source="the derivative of the input that is selected",
@@ -96,8 +100,8 @@ def _float_min(x: float, y: float) -> float:
     return x if x < y or x != x else y
 
 
-maximum = _extreme("maximum", np.maximum, _float_max, operator.gt, "larger")
-minimum = _extreme("minimum", np.minimum, _float_min, operator.lt, "smaller")
+maximum = _extreme("maximum", np.maximum, _float_max, operator.lt, r"\max", "larger")
+minimum = _extreme("minimum", np.minimum, _float_min, operator.gt, r"\min", "smaller")
 
 
 def _clamp(x: Any, *, lo: float, hi: float) -> Any:
@@ -105,7 +109,7 @@ def _clamp(x: Any, *, lo: float, hi: float) -> Any:
 
 
 clamp = elementwise(
-    "clamp", "x", _clamp, {"x": lambda x, *, lo, hi: where((x > lo) & (x < hi), 1.0, 0.0)},
+    "clamp", "x", _clamp, {"x": lambda x, *, lo, hi: where((x <= lo) | (x >= hi), 0.0, 1.0)},
     scalar=lambda x, *, lo, hi: _float_min(_float_max(x, lo), hi), result="same", bounded=True, selects=True, monotone=True,
     text="clamp($x, $lo, $hi)", latex=r"\operatorname{clamp}($x, $lo, $hi)",
     doc="x limited to the interval from lo to hi (numbers).",
@@ -114,7 +118,7 @@ clamp = elementwise(
     source="1 inside the interval, 0 outside",
 )  # fmt: skip
 relu = elementwise(
-    "relu", "x", lambda x: np.maximum(x, 0), {"x": lambda x: where(x > 0, 1.0, 0.0)},
+    "relu", "x", lambda x: np.maximum(x, 0), {"x": lambda x: where(x <= 0, 0.0, 1.0)},
     scalar=lambda x: _float_max(x, 0.0), result="same", bounded=True, selects=True, monotone=True,
     text="relu($x)", latex=r"\operatorname{relu}($x)", doc="max(x, 0).", samples=((1.5,), (-2.0,)),
     kinks={"x = 0": "convex: of the subgradients [0, 1] the shortest, 0, is taken"},

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from chainrule.table.arithmetic import abs_
 from chainrule.table.exponential import NAN, hypot, sigmoid, sqrt
 from chainrule.table.primitive import elementwise
 from chainrule.table.select import where
@@ -77,7 +78,7 @@ acosh = elementwise(
     domain=((1.0, math.inf),), samples=((1.5,), (20.0,), (1e10,)), source="DLMF 4.38.10",
 )  # fmt: skip
 atanh = elementwise(
-    "atanh", "x", np.arctanh, {"x": lambda x: where((x < -1.0) | (x > 1.0), NAN, 1.0 / ((1.0 - x) * (1.0 + x)))},
+    "atanh", "x", np.arctanh, {"x": lambda x: where(abs_(x) > 1.0, NAN, 1.0 / ((1.0 - x) * (1.0 + x)))},
     scalar=math.atanh, monotone=True, latex=r"\operatorname{artanh}($x)", doc="Inverse hyperbolic tangent.",
     domain=((-1.0, 1.0),), samples=((0.0,), (0.5,), (-0.9375,)), source="DLMF 4.38.11",
     undefined={"|x| > 1": "no real value exists"},

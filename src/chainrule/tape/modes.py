@@ -75,21 +75,20 @@ def is_inference_mode_enabled() -> bool:
     return current().inference
 
 
+_PLAINLY = {(True, False): PLAIN, (False, False): Mode(False), (False, True): Mode(False, True), (True, True): Mode(True, True)}
+
+
 class _Switch:
     """A mode as a context manager and a decorator (functions, generators, coroutines)."""
 
     _grad = True
     _inference = False
+    __slots__ = ("_entered",)
 
     def __new__(cls, fn: Any = None) -> Any:
-        self = super().__new__(cls)
-        if callable(fn):  # @no_grad without parentheses
-            self.__init__()
-            return self(fn)
-        return self
-
-    def __init__(self) -> None:
-        self._entered: list[tuple[Mode, Mode]] = []
+        self = object.__new__(cls)
+        self._entered = None  # ((before, now), earlier): a stack, so that one object may be entered again
+        return self if fn is None else self(fn)  # @no_grad without parentheses
 
     def _wanted(self) -> tuple[bool, bool]:
         return self._grad, self._inference or current().inference
@@ -100,20 +99,25 @@ class _Switch:
 
     def _enter(self, frame: FrameType) -> None:
         before = _MODE.get()
-        grad, inference = self._wanted()
-        if frame.f_code.co_flags & _GENERATOR:
-            now = Mode(grad, inference, current().scope, frame, before)
-        elif grad and not inference and current().scope is None:
-            now = PLAIN
+        if before is PLAIN and not frame.f_code.co_flags & _GENERATOR:
+            grad, inference = self._wanted()
+            now = _PLAINLY[grad, inference]
         else:
-            now = Mode(grad, inference, current().scope)
-        self._entered.append((before, now))
+            m = current()
+            grad, inference = self._wanted()
+            if frame.f_code.co_flags & _GENERATOR:
+                now = Mode(grad, inference, m.scope, frame, before)
+            else:
+                now = PLAIN if grad and not inference and m.scope is None else Mode(grad, inference, m.scope)
+        self._entered = ((before, now), self._entered)
         _MODE.set(now)
 
     def __exit__(self, *exc: object) -> None:
-        before, now = self._entered.pop()
+        (before, now), self._entered = self._entered
         if _MODE.get() is now:
             _MODE.set(before)
+        elif now in _PLAINLY.values():
+            pass  # left in another order than entered, e.g. by hand: what was set since holds
         else:  # generators left in another order than entered: this mode must not hold any more
             now.frame = now.frame or _GONE
             now.outer = before
@@ -187,12 +191,14 @@ class no_grad(_Switch):
     False
     """
 
+    __slots__ = ()
     _grad = False
 
 
 class enable_grad(_Switch):
     """Operations are recorded again, inside a `no_grad`. Also a decorator."""
 
+    __slots__ = ()
     _grad = True
 
 
@@ -202,31 +208,30 @@ class inference_mode(_Switch):
     _grad = False
     _inference = True
 
-    def __new__(cls, mode: Any = True) -> Any:
-        return super().__new__(cls, mode)
+    __slots__ = ("_on",)
 
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__()
-        if not callable(mode):
-            self._on = bool(mode)
+    def __new__(cls, mode: Any = True) -> Any:
+        self = object.__new__(cls)
+        self._entered, self._on = None, mode if isinstance(mode, bool) else True
+        return self(mode) if callable(mode) else self
 
     def _wanted(self) -> tuple[bool, bool]:
-        return (False, True) if getattr(self, "_on", True) else (current().grad, current().inference)
+        return (False, True) if self._on else (current().grad, current().inference)
 
     def _clone(self) -> _Switch:
-        return type(self)(getattr(self, "_on", True))
+        return type(self)(self._on)
 
 
 class set_grad_enabled(_Switch):
     """Record or not, from now on, or inside a `with`; also a decorator: ``set_grad_enabled(train)``."""
 
-    def __new__(cls, mode: bool) -> Any:
-        return object.__new__(cls)
+    __slots__ = ("_on",)
 
-    def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self._on = bool(mode)
+    def __new__(cls, mode: bool) -> Any:
+        self = object.__new__(cls)
+        self._entered, self._on = None, bool(mode)
         self._enter(sys._getframe(1))
+        return self
 
     def _wanted(self) -> tuple[bool, bool]:
         return self._on, current().inference

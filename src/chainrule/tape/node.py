@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import CodeType
 from typing import Any
 
@@ -34,6 +34,8 @@ class Node:
         ``pull(node, ct)`` → pairs (parent, cotangent); None where nothing is tracked.
     code, at
         The user's instruction, as `Source` wants it.
+    overwritten
+        `(serial, source)` of the last in-place change of the value; not set before one happens.
     depth
         Of untracked nodes only: how far back the history may reach, see Note [Bounded history].
     """
@@ -46,6 +48,7 @@ class Node:
         "code",
         "depth",
         "out",
+        "overwritten",
         "p",
         "params",
         "pull",
@@ -66,6 +69,7 @@ class Node:
     code: CodeType
     at: int
     depth: int
+    overwritten: tuple[int, Source]
 
     reading: Reading | None = None  # what a recognised composite is read as (`Composite` nodes)
     scope: str | None = None  # the user-level operation this one is a part of
@@ -163,6 +167,9 @@ def kept(p: Primitive, wanted: tuple[str, ...]) -> frozenset[str]:
 # keeps no graph alive, and `w = w - lr*g` for ever runs in constant memory.
 
 
+_CUT_AT = 2 * config.HISTORY_DEPTH
+
+
 def history(parent: Node | None) -> Any:
     """A parent as an untracked node holds it."""
     if parent is None or parent.pull is None:
@@ -170,10 +177,14 @@ def history(parent: Node | None) -> Any:
     return weakref.ref(parent)
 
 
-def set_depth(n: Node, parents: tuple[Node | None, ...]) -> None:
+def set_depth(n: Node, parents: Sequence[Node | None]) -> None:
     """Depth of an untracked node; cuts what lies too far back."""
-    n.depth = 1 + max((q.depth for q in parents if q is not None and q.pull is None), default=0)
-    if n.depth >= 2 * config.HISTORY_DEPTH:
+    depth = 0
+    for q in parents:
+        if q is not None and q.pull is None and q.depth > depth:
+            depth = q.depth
+    n.depth = depth + 1
+    if depth + 1 >= _CUT_AT:
         level = {n}
         for _ in range(config.HISTORY_DEPTH):
             level = {q for m in level for q in m.parents if q is not None and q.pull is None}

@@ -6,34 +6,59 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ir.types import Type, type_of
+try:  # what np.errstate(all="ignore") does, at a fifth of its cost (0.15 against 0.76 µs); private to NumPy
+    from numpy._core.umath import _extobj_contextvar, _make_extobj
+
+    _IGNORE = _make_extobj(all="ignore")
+except ImportError:  # pragma: no cover
+    _extobj_contextvar = None
+
 from chainrule.table.primitive import TABLE
 
 
 def emit(name: str, *args: Any, **params: Any) -> Any:
-    """The value of a primitive; Python floats count as 0-d arrays."""
-    return TABLE[name].value(*[np.float64(a) if a.__class__ is float else a for a in args], **params)
+    """The value of a primitive; Python floats take the dtype of the arrays, among themselves they are float64."""
+    if set(map(type, args)) == {float}:
+        args = tuple(map(np.float64, args))
+    return TABLE[name].value(*args, **params)
 
 
-emit.constant = True  # type: ignore[attr-defined]
+class _Quiet:
+    """IEEE arithmetic without warnings: ``with quiet(): …``."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> None:
+        self._token = _extobj_contextvar.set(_IGNORE)
+
+    def __exit__(self, *exc: object) -> None:
+        _extobj_contextvar.reset(self._token)
+
+
+def _errstate() -> Any:
+    return np.errstate(all="ignore")
+
+
+quiet = _errstate if _extobj_contextvar is None else _Quiet
 
 
 class Scattered:
     """A cotangent that is zero but for a few entries: what indexing pulls back, kept apart until it is read.
 
-    Reading `w[i]` in a loop would otherwise add a full array for each `i`.
+    Reading `w[i]` in a loop would otherwise add a full array for each `i`. `parts` are triples
+    (key, cotangent, whether the key may name an entry twice).
     """
 
     __slots__ = ("dtype", "parts", "shape")
 
-    def __init__(self, t: Type, parts: list[tuple[Any, Any]]) -> None:
-        self.shape, self.dtype, self.parts = t.shape, t.dtype, parts
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, parts: list[tuple[Any, Any, bool]]) -> None:
+        self.shape, self.dtype, self.parts = shape, dtype, parts
 
     def dense(self) -> np.ndarray:
         """The array, in memory of its own."""
         out = np.zeros(self.shape, self.dtype)
-        for key, ct in self.parts:
-            if any(isinstance(k, np.ndarray) for k in key):
+        for key, ct, repeats in self.parts:
+            if repeats:
                 np.add.at(out, key, ct)
             else:
                 out[key] += ct
@@ -49,7 +74,8 @@ def add(a: Any, b: Any) -> Any:
     """Sum of two cotangents of one value."""
     if a.__class__ is Scattered:
         if b.__class__ is Scattered:
-            return Scattered(type_of(a), a.parts + b.parts) if len(a.parts) < 8 else _extend(a, b)
+            a.parts.extend(b.parts)
+            return a
         a = a.dense()
         a += b
         return a
@@ -58,8 +84,3 @@ def add(a: Any, b: Any) -> Any:
         b += a
         return b
     return a + b
-
-
-def _extend(a: Scattered, b: Scattered) -> Scattered:
-    a.parts.extend(b.parts)
-    return a

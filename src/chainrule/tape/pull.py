@@ -11,7 +11,7 @@ import math
 import os
 import re
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from chainrule.errors import GraphFreedError
 from chainrule.ir.types import FLOAT, type_of
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
 from chainrule.table.index import numpy_key
-from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of
+from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of, values_read
 from chainrule.tape import numbers
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
@@ -147,7 +147,7 @@ def _scalar_call(namespace: dict[str, Any]) -> Callable[[Apply, list[str], str],
     return call
 
 
-@lru_cache(maxsize=None)
+@cache
 def scalar_function(p: Primitive) -> Callable[..., Any]:
     """The primitive on Python floats; may raise ArithmeticError or ValueError where the value is inf or NaN."""
     if callable(p.scalar):
@@ -158,7 +158,7 @@ def scalar_function(p: Primitive) -> Callable[..., Any]:
     return lambda *args, **params: float(p.value(*map(np.float64, args), **params))
 
 
-@lru_cache(maxsize=None)
+@cache
 def scalar_pull(p: Primitive, wanted: tuple[bool, ...]) -> Callable[[Node, Any], Any]:
     """pull(node, ct) for a node whose values are all Python floats."""
     formulas = products(p, wanted)
@@ -177,7 +177,12 @@ def scalar_pull(p: Primitive, wanted: tuple[bool, ...]) -> Callable[[Node, Any],
     pairs = "".join(f"(node.{s}, {r}), " for s, r in zip(parents, results, strict=True))
     body = ["try:", *("    " + line for line in [*load, *writer.lines, f"return ({pairs})"])]
     body += ["except (ArithmeticError, ValueError):", "    return careful(node, ct)"]
-    return _compile(f"pullback of {p.name} on floats", "def pull(node, ct):", body, namespace)
+    pull = _compile(f"pullback of {p.name} on floats", "def pull(node, ct):", body, namespace)
+    return _with_reads(pull, NUMBERS if _uses_values(p, wanted) else NOTHING)
+
+
+def _uses_values(p: Primitive, wanted: tuple[bool, ...]) -> bool:
+    return bool(values_read(p, tuple(n for n, w in zip(p.inputs, wanted, strict=True) if w)))
 
 
 def _has_choice(f: Formula) -> bool:
@@ -187,7 +192,7 @@ def _has_choice(f: Formula) -> bool:
 
 def _careful(node: Node, ct: Any) -> Any:
     """The same pullback in NumPy's arithmetic, where 1/0 is inf: for the points at which Python raises."""
-    return pull_general(node, np.float64(ct))
+    return general_pull(node, np.float64(ct))
 
 
 # --- arrays --------------------------------------------------------------------------------------
@@ -203,7 +208,7 @@ def _array_call(namespace: dict[str, Any]) -> Callable[[Apply, list[str], str], 
     return call
 
 
-@lru_cache(maxsize=None)
+@cache
 def array_function(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
     """pull(ct, *inputs, out, params) → cotangents before they are summed to the shapes of the inputs."""
     formulas = products(p, wanted)
@@ -218,43 +223,54 @@ def array_function(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tupl
     return _compile(f"pullback of {p.name}", head, body, namespace)
 
 
-def pull_elementwise(node: Node, ct: Any) -> Any:
+Pull = Callable[[Node, Any], Any]
+
+
+def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
     """Pullback of an elementwise node on real arrays."""
-    if ct.__class__ is Scattered:
-        ct = ct.dense()
-    elif ct.__class__ is float:
-        ct = np.float64(ct)
-    parents, args = _inputs(node)
-    wanted = tuple(q is not None and q.pull is not None for q in parents)
-    cts = array_function(node.p, wanted)(ct, *args, node.out, node.params)
-    live = [(q, v) for q, v, w in zip(parents, args, wanted, strict=True) if w]
-    return [(q, settle(c, v)) for (q, v), c in zip(live, cts, strict=True)]
+    function = array_function(p, wanted)
+    live = [k for k, w in enumerate(wanted) if w]
+    nary, two = p.nary, len(p.inputs) == 2
+
+    def pull(node: Node, ct: Any) -> Any:
+        if ct.__class__ is Scattered:
+            ct = ct.dense()
+        elif ct.__class__ is float:
+            ct = np.float64(ct)
+        if nary:
+            parents, args = node.a, node.x
+        elif two:
+            parents, args = (node.a, node.b), (node.x, node.y)
+        else:
+            return ((node.a, settle(function(ct, node.x, node.out, node.params)[0], node.x)),)
+        cts = function(ct, *args, node.out, node.params)
+        return [(parents[k], settle(c, args[k])) for k, c in zip(live, cts, strict=True)]
+
+    return pull
 
 
-def pull_index(node: Node, ct: Any) -> Any:
+def index_pull(node: Node, ct: Any) -> Any:
     """Pullback of basic or advanced indexing: a cotangent with few entries."""
-    parents, args = _inputs(node)
-    key = numpy_key(node.params["spec"], args[1:])
-    return [(parents[0], Scattered(type_of(args[0]), [(key, dense(ct))]))]
+    args = node.x
+    x = args[0]
+    spec = node.params["spec"]  # type: ignore[index]
+    if len(spec) == 1 == len(x.shape) and spec[0][0] == "int":
+        key = spec[0][1]
+    else:
+        key = numpy_key(spec, args[1:])
+    part = (key, ct.dense() if ct.__class__ is Scattered else ct, len(args) > 1)
+    return ((node.a[0], Scattered(x.shape, x.dtype, [part])),)
 
 
-def pull_general(node: Node, ct: Any) -> Any:
+def general_pull(node: Node, ct: Any) -> Any:
     """Pullback of any node, by the general reader of rules."""
     ct = dense(ct)
     if ct.__class__ is float:
         ct = np.float64(ct)
-    parents, args = _inputs(node)
+    parents, args = node.parents, node.args
     wanted = [q is not None and q.pull is not None for q in parents]
-    pulled = pullback(
-        node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit
-    )
+    pulled = pullback(node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit)
     return [(parents[k], settle(c, args[k])) for k, c, _ in pulled]
-
-
-def _inputs(node: Node) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    if node.p.nary:
-        return node.a, node.x
-    return ((node.a,), (node.x,)) if len(node.p.inputs) == 1 else ((node.a, node.b), (node.x, node.y))
 
 
 def _array(v: Any) -> Any:
@@ -281,14 +297,29 @@ def settle(c: Any, v: Any) -> Any:
 
 # --- which pullback a node gets ------------------------------------------------------------------
 
+# What backward frees afterwards is told by an attribute of each pull: see `reads`.
+NOTHING, NUMBERS, ARRAYS = 0, 1, 2
 
-def pull_for(p: Primitive, complex_: bool) -> Callable[[Node, Any], Any]:
-    """The pullback of a node on arrays."""
+
+def _with_reads(pull: Pull, reads: int) -> Pull:
+    """`pull.reads`: what it reads of the node: NOTHING, NUMBERS (kept for explanations) or ARRAYS (dropped)."""
+    pull.reads = reads  # type: ignore[attr-defined]
+    return pull
+
+
+@cache
+def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
+    """The pullback of a node on arrays, `wanted` as the node's inputs."""
+    names = p.inputs
+    if p.nary and names and names[-1].startswith("*"):
+        names = (*names[:-1], *[names[-1]] * (len(wanted) - len(names) + 1))
+    found = values_read(p, tuple(dict.fromkeys(n for n, w in zip(names, wanted, strict=True) if w)))
+    reads = ARRAYS if found - {"index", "*index"} else NOTHING
     if p.name == "index":
-        return pull_index
+        return _with_reads(lambda node, ct: index_pull(node, ct), NOTHING)
     if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
-        return pull_elementwise
-    return pull_general
+        return _with_reads(elementwise_pull(p, wanted), reads)
+    return _with_reads(lambda node, ct: general_pull(node, ct), reads)
 
 
 def freed(node: Node, ct: Any) -> Any:
@@ -298,3 +329,6 @@ def freed(node: Node, ct: Any) -> Any:
         given=f"{node.name} at {node.source}",
         fix="call backward(retain_graph=True) the first time, or compute the loss again before the second backward",
     )
+
+
+freed.reads = NOTHING  # type: ignore[attr-defined]

@@ -156,20 +156,27 @@ def _push_partials(p: Primitive, args: Any, out: Any, params: Any, tangents: Any
 
 
 def times(f: Formula, ct: Any, values: Any, params: Any, emit: Emit, memo: Any) -> Any:
-    """ct · f, without products by 1, and with `where(c, a, b)` as a choice between ct·a and ct·b."""
+    """ct · f, without products by 1, and with `where(c, a, b)` as a choice between ct·a and ct·b.
+
+    Numbers in a choice stay Python numbers (they take the dtype of ct); 0 and NaN need no product.
+    """
     if isinstance(f, Const):
         if f.value == 0:
             return emit("zeros", shape=ct.shape, dtype=ct.dtype)
         return ct if f.value == 1 else emit("neg", ct) if f.value == -1 else emit("mul", ct, f.value)
     if isinstance(f, Apply) and f.name == "neg":
         return emit("neg", times(f.args[0], ct, values, params, emit, memo))
-    if isinstance(f, Apply) and f.name == "where" and any(is_const(a, 0) for a in f.args[1:]):
+    if isinstance(f, Apply) and f.name == "where" and any(isinstance(a, Const) for a in f.args[1:]):
         condition = fold(f.args[0], values, params, emit, memo)
-        a, b = (0.0 if is_const(g, 0) else times(g, ct, values, params, emit, memo) for g in f.args[1:])
+        a, b = (g.value if _absorbs(g) else times(g, ct, values, params, emit, memo) for g in f.args[1:])
         return emit("where", condition, a, b)
     if isinstance(f, Apply) and f.name == "div" and is_const(f.args[0], 1):
         return emit("div", ct, fold(f.args[1], values, params, emit, memo))
     return emit("mul", ct, fold(f, values, params, emit, memo))
+
+
+def _absorbs(f: Formula) -> bool:
+    return isinstance(f, Const) and (f.value == 0 or f.value != f.value)
 
 
 def _environment(

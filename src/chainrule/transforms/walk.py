@@ -10,19 +10,20 @@ def reverse(
     steps: Iterable[Any],
     cts: dict[Any, Any],
     take: Callable[[Any], Any],
-    pull: Callable[[Any, Any], Iterable[tuple[Any, Any]]],
+    pull: Callable[[Any, Any], Iterable[tuple[Any, Any]]] | None,
     add: Callable[[Any, Any], Any],
 ) -> None:
     """Carry cotangents from outputs to inputs, last step first; `cts` maps values to cotangents and is filled.
 
     take(step) gives the cotangent of a step's output (None: nothing downstream depends on it), pull(step, ct) the
-    pairs (input, cotangent), add(a, b) the sum of two routes, in the order in which they arrive.
+    pairs (input, cotangent) (None: every step brings its own pull), add(a, b) the sum of two routes, in the order in
+    which they arrive.
     """
     for step in steps:
         ct = take(step)
         if ct is None:
             continue
-        for v, c in pull(step, ct):
+        for v, c in (pull or step.pull)(step, ct):
             cts[v] = add(cts[v], c) if v in cts else c
 
 

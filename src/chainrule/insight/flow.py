@@ -1,0 +1,344 @@
+"""Cotangents, local derivatives and fresh values on a tape that is only read: what explanations are made of.
+
+The numbers come from the rules of the table, by the reader that `backward` uses (`transforms/derive.py`). Unlike
+`backward` this works after the graph was freed, from the numbers that nodes keep; where an array was dropped, the
+result is `LOST`, and so is all that would follow from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.errors import ChainruleError
+from chainrule.ir.types import Type, type_of
+from chainrule.table.primitive import TABLE, Linear, Primitive, nondifferentiable, values_read
+from chainrule.tape import numbers
+from chainrule.tape.node import Node, serial_of
+from chainrule.tape.pull import index_pull, scalar_pull, settle
+from chainrule.transforms.derive import join, pullback
+from chainrule.transforms.walk import reverse
+
+
+class _Lost:
+    """A number that cannot be told any more, because an array it needs was not kept."""
+
+    def __repr__(self) -> str:
+        return "lost"
+
+
+LOST = _Lost()
+
+
+class Operation(NamedTuple):
+    """A step as its derivative sees it: a recognised composite is the function it is read as."""
+
+    p: Primitive
+    parents: tuple[Node | None, ...]
+    args: tuple[Any, ...]
+    params: dict[str, Any]
+    out: Any
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name of the primitive's input behind each argument."""
+        names = self.p.inputs
+        if not names or not names[-1].startswith("*"):
+            return names
+        return (*names[:-1], *[names[-1]] * (len(self.args) - len(names) + 1))
+
+
+def operation(n: Node) -> Operation:
+    """The operation that made a value, composites read as one function."""
+    if n.reading is None:
+        return Operation(n.p, n.parents, n.args, n.params or {}, n.out)
+    name, x, params = n.reading
+    out = n.out
+    if x.value.__class__ is not Type:
+        with np.errstate(all="ignore"):
+            out = TABLE[name].value(lift(x.value), **params)
+    return Operation(TABLE[name], (x.node,), (x.value,), params, out)
+
+
+def lift(v: Any) -> Any:
+    """A value in the domain of plain numbers."""
+    return np.float64(v) if v.__class__ is float else v
+
+
+def is_number(v: Any) -> bool:
+    """Whether a value is one number that was kept."""
+    return v.__class__ is not Type and type_of(v).shape == ()
+
+
+# --- who is on the way -----------------------------------------------------------------------------
+
+
+class Flow:
+    """The nodes that a result depends on, and which of them a gradient flows through.
+
+    Parameters
+    ----------
+    root
+        The node of the result.
+    also
+        Untracked leaves to treat as if they were tracked: "what would the gradient have been?"
+    """
+
+    def __init__(self, root: Node, also: Collection[Node] = ()) -> None:
+        self.root = root
+        self.extra = _reached(root, also) if also else frozenset()
+
+    def is_live(self, n: Node | None) -> bool:
+        """Whether a gradient flows through this node."""
+        return n is not None and (n.pull is not None or n in self.extra)
+
+    def wanted(self, op: Operation) -> list[bool]:
+        """Which arguments of an operation a gradient flows to."""
+        if op.p.rule is None:
+            return [False] * len(op.args)
+        skip = nondifferentiable(op.p)
+        return [self.is_live(q) and name not in skip for q, name in zip(op.parents, op.names, strict=True)]
+
+    def order(self) -> list[Node]:
+        """Live nodes below the root, itself included, latest first. Iterative."""
+        seen, stack = {self.root}, [self.root]
+        while stack:
+            op_parents = stack.pop().parents
+            for q in op_parents:
+                if q is not None and q not in seen and self.is_live(q):
+                    seen.add(q)
+                    stack.append(q)
+        return sorted(seen, key=serial_of, reverse=True)
+
+    def cotangents(self, seed: Any = None) -> dict[Node, Any]:
+        """d(root)/d(node) for every live node, by one reverse walk; for a root with several entries, of their sum."""
+        if seed is None:
+            seed = ones_like(self.root.out)
+        steps = self.order()
+        with np.errstate(all="ignore"):
+            cts = self._walk(steps, seed)
+            if any(_has_nan(c) for c in cts.values()) and any(map(_may_mask, steps)):
+                cts = self._walk_masked(steps, seed)
+        return cts
+
+    def _walk(self, steps: list[Node], seed: Any) -> dict[Node, Any]:
+        cts: dict[Node, Any] = {self.root: seed}
+        seen: dict[Node, Any] = {}
+
+        def take(n: Node) -> Any:
+            ct = cts.get(n)
+            if ct is not None:
+                seen[n] = ct = ct if ct is LOST else numbers.dense(ct)
+            return ct
+
+        reverse(steps, cts, take, self.pull, _add)
+        return seen
+
+    def _walk_masked(self, steps: list[Node], seed: Any) -> dict[Node, Any]:
+        cts: dict[Node, Any] = {self.root: (lift(seed), None)}
+
+        def pull(n: Node, pair: Any) -> list[tuple[Node, Any]]:
+            return [(q, (c, m)) for q, c, m in self._pull_general(n, *pair)]
+
+        def add(a: Any, b: Any) -> Any:
+            if a[0] is LOST or b[0] is LOST:
+                return LOST, None
+            return numbers.emit("add", a[0], b[0]), join(numbers.emit, a[1], b[1])
+
+        reverse(steps, cts, cts.get, pull, add)
+        return {n: c if c is LOST else settle(c, n.out) for n, (c, _) in cts.items()}
+
+    def pull(self, n: Node, ct: Any) -> Iterable[tuple[Node, Any]]:
+        """Cotangents of the inputs of a step, given its own."""
+        if n.p is None:
+            return ()
+        if ct.__class__ is float and n.reading is None and _all_floats(n):
+            wanted = tuple(self.is_live(q) for q in n.parents)
+            pairs = scalar_pull(n.p, wanted)(n, ct) if any(wanted) and n.p.rule is not None else ()
+            live = (q for q, w in zip(n.parents, wanted, strict=True) if w)
+            return zip(live, (c for _, c in pairs), strict=False)
+        if n.p.name == "index" and ct is not LOST and self.is_live(n.parents[0]):
+            if any(i.__class__ is Type for i in n.args[1:]):
+                return ((n.parents[0], LOST),)
+            return tuple((n.parents[0], c) for _, c in index_pull(n, ct))
+        return [(q, c if c is LOST else settle(c, q.out)) for q, c, _ in self._pull_general(n, ct, None)]
+
+    def _pull_general(self, n: Node, ct: Any, mask: Any) -> list[tuple[Node, Any, Any]]:
+        if n.p is None:
+            return []
+        op = operation(n)
+        wanted = self.wanted(op)
+        if not any(wanted):
+            return []
+        if ct is LOST or _needs_lost(op, wanted):
+            return [(q, LOST, None) for q, w in zip(op.parents, wanted, strict=True) if w]
+        indicator = [_is_indicator(q) for q in op.parents] if op.p.name == "mul" else ()
+        args, out = [lift(v) for v in op.args], lift(op.out)
+        try:
+            pulled = list(
+                pullback(op.p, args, out, op.params, lift(ct), mask, wanted, numbers.emit, indicator)
+            )
+        except ChainruleError:  # an operation that has no reverse mode
+            return [(q, LOST, None) for q, w in zip(op.parents, wanted, strict=True) if w]
+        return [(op.parents[k], c, m) for k, c, m in pulled]
+
+    def until(self, part: Collection[Node], q: Node) -> Any:
+        """d(root)/d(q) along the nodes of `part` only."""
+        steps = [n for n in self.order() if n in part]
+        cts: dict[Node, Any] = {self.root: ones_like(self.root.out)}
+        with np.errstate(all="ignore"):
+            reverse(steps, cts, cts.get, self.pull, _add)
+        return cts.get(q)
+
+    def local(self, n: Node, k: int) -> Any:
+        """∂(step)/∂(argument k): a number, an array of the argument's shape, or None where it is a larger matrix.
+
+        For a step with several entries this exists only entry by entry.
+        """
+        op = operation(n)
+        out, x = type_of(op.out), type_of(op.args[k])
+        entrywise = op.p.kind == "elementwise" or op.p.name in ("cast", "alias")
+        if out.shape != () and not (entrywise and x.shape == out.shape):
+            return None
+        wanted = [i == k for i in range(len(op.args))]
+        if _needs_lost(op, wanted):
+            return LOST
+        with np.errstate(all="ignore"):
+            if n.reading is None and _all_floats(n) and op.p.rule is not None:
+                return scalar_pull(op.p, tuple(wanted))(n, 1.0)[0][1]
+            try:
+                args, seed = [lift(v) for v in op.args], lift(ones_like(op.out))
+                pulled = list(pullback(op.p, args, lift(op.out), op.params, seed, None, wanted, numbers.emit))
+            except ChainruleError:
+                return None
+        return settle(pulled[0][1], op.args[k]) if pulled else None
+
+
+def ones_like(v: Any) -> Any:
+    """The cotangent with which a walk begins."""
+    t = type_of(v)
+    return 1.0 if v.__class__ is float else np.ones(t.shape, t.dtype)
+
+
+def _reached(root: Node, leaves: Collection[Node]) -> frozenset[Node]:
+    """Nodes between the leaves and the root."""
+    found, order = {root: None}, []
+    stack = [root]
+    while stack:
+        n = stack.pop()
+        order.append(n)
+        for q in n.parents:
+            if q is not None and q not in found:
+                found[q] = None
+                stack.append(q)
+    reached = set(leaves)
+    for n in sorted(order, key=serial_of):
+        if any(q in reached for q in n.parents):
+            reached.add(n)
+    return frozenset(reached)
+
+
+def _all_floats(n: Node) -> bool:
+    p = n.p
+    return (
+        n.out.__class__ is float
+        and p.kind == "elementwise"
+        and not p.nary
+        and n.x.__class__ is float
+        and (n.y.__class__ is float or len(p.inputs) == 1)
+    )
+
+
+def _needs_lost(op: Operation, wanted: Sequence[bool]) -> bool:
+    names = tuple(dict.fromkeys(i for i, w in zip(op.names, wanted, strict=True) if w))
+    reads = values_read(op.p, names)
+    values = {**dict(zip(op.names, op.args, strict=True)), "out": op.out}
+    starred = [v for i, v in zip(op.names, op.args, strict=True) if i.startswith("*") and i in reads]
+    linear = isinstance(op.p.rule, Linear)
+    named = [values[i] for i in reads if i in values and not (linear and i in names and i.startswith("*"))]
+    return any(v.__class__ is Type for v in (*named, *([] if linear else starred)))
+
+
+def _is_indicator(q: Node | None) -> bool:
+    return q is not None and q.name == "cast" and type_of(q.x).dtype == np.bool_
+
+
+def _may_mask(n: Node) -> bool:
+    if n.p is None:
+        return False
+    rule = n.p.rule
+    return (
+        n.p.selects
+        or (isinstance(rule, Linear) and rule.holes)
+        or (n.p.name == "mul" and any(map(_is_indicator, n.parents)))
+    )
+
+
+def _add(a: Any, b: Any) -> Any:
+    return LOST if a is LOST or b is LOST else numbers.add(a, b)
+
+
+def _has_nan(c: Any) -> bool:
+    return c is not LOST and bool(np.isnan(c).any())
+
+
+# --- the value once more, with other inputs ----------------------------------------------------------
+
+
+class Replay:
+    """The computation of `root`, run again from the tape with another value for one leaf.
+
+    `possible` is False where an array that is read was not kept.
+    """
+
+    def __init__(self, root: Node, at: Node) -> None:
+        self.root, self.at = root, at
+        found = _reached(root, [at])
+        self.steps = sorted((n for n in found if n is not at and n.p is not None), key=serial_of)
+        self.possible = root in found and all(self._is_kept(n, found) for n in self.steps)
+
+    @staticmethod
+    def _is_kept(n: Node, found: Collection[Node]) -> bool:
+        return all(q in found or v.__class__ is not Type for q, v in zip(n.parents, n.args, strict=True))
+
+    def value(self, v: Any) -> Any:
+        """The value of the root where the leaf has the value `v`."""
+        values: dict[Node, Any] = {self.at: v}
+        with np.errstate(all="ignore"):
+            for n in self.steps:
+                args = [lift(values.get(q, a)) for q, a in zip(n.parents, n.args, strict=True)]
+                values[n] = self._run(n, args)
+        return values[self.root]
+
+    @staticmethod
+    def _run(n: Node, args: list[Any]) -> Any:
+        params = n.params or {}
+        if n.p.name == "cast" and params["dtype"].kind == "f":
+            return args[0]  # a check in double precision is a better check
+        return n.p.value(*args, **params)
+
+
+def central_difference(root: Node, at: Node, limit: int = 16) -> Any:
+    """d(sum of root)/d(at) by central differences in double precision, or None where that cannot be had.
+
+    Only leaves with at most `limit` entries: it costs two runs of the program per entry.
+    """
+    t = type_of(at.out)
+    if at.out.__class__ is Type or t.size > limit or t.dtype.kind != "f":
+        return None
+    replay = Replay(root, at)
+    if not replay.possible or len(replay.steps) * t.size > 20_000:
+        return None
+    x = np.array(at.out, np.float64)
+    out = np.empty(t.shape)
+    for i in np.ndindex(t.shape):
+        h = 6e-6 * max(1.0, abs(float(x[i])))
+        ends = []
+        for step in (h, -h):
+            moved = x.copy()
+            moved[i] += step
+            ends.append(float(np.sum(replay.value(moved if t.shape else np.float64(moved)))))
+        out[i] = (ends[0] - ends[1]) / (2 * h)
+    return out if t.shape else float(out)

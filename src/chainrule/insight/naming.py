@@ -1,0 +1,89 @@
+"""Names of values: the user's variables where there are some, else letters in the order of creation."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any, NamedTuple
+
+from chainrule.dispatch import Handle
+from chainrule.tape.node import Node
+
+_LETTERS = ("u", "p", "q", "r", "s", "v", "g", "h")  # of computed values; t is kept for unnamed leaves
+_CONTAINER = 64  # longer lists and dictionaries are not searched for tensors
+_NOTEBOOK = frozenset({"In", "Out", "exit", "quit", "get_ipython"})
+
+
+class Variable(NamedTuple):
+    """A tensor that the caller can reach, and how."""
+
+    name: str
+    tensor: Handle
+
+
+class Variables:
+    """The tensors that a person who asks has names for: by name, and by node.
+
+    Looked up when asked and forgotten afterwards, so nothing is kept alive.
+    """
+
+    def __init__(self, found: Iterable[Variable]) -> None:
+        self.all = list(found)
+        self.by_node: dict[Node, str] = {}
+        for v in self.all:
+            self.by_node.setdefault(v.tensor.n, v.name)
+
+    @classmethod
+    def of_frame(cls, frame: FrameType) -> Variables:
+        """Those of a frame, then those of the frames of the same file that called it, then the module's."""
+        file, scopes, f = frame.f_code.co_filename, [], frame
+        for _ in range(16):
+            if f.f_code.co_filename == file and f.f_locals is not f.f_globals:
+                scopes.append(f.f_locals)
+            if f.f_back is None:
+                break
+            f = f.f_back
+        scopes.append(frame.f_globals)
+        return cls.of_scopes(scopes)
+
+    @classmethod
+    def of_scopes(cls, scopes: Iterable[Mapping[str, Any]]) -> Variables:
+        """Those of some namespaces, the nearest first; an inner name hides an outer one."""
+        plain: list[Variable] = []
+        inside: list[Variable] = []
+        seen: set[str] = set()
+        for scope in scopes:
+            for name, value in list(scope.items()):
+                if name in seen or name in _NOTEBOOK or name.startswith("_"):
+                    continue
+                seen.add(name)
+                if isinstance(value, Handle):
+                    plain.append(Variable(name, value))
+                else:
+                    inside.extend(_inside(name, value))
+        return cls([*plain, *inside])
+
+
+def _inside(name: str, value: Any) -> Iterator[Variable]:
+    """Tensors in a list, tuple or dictionary, or in the attributes of an object such as `self`."""
+    items: Iterable[tuple[str, Any]]
+    if isinstance(value, list | tuple):
+        items = ((f"{name}[{i}]", v) for i, v in enumerate(value[:_CONTAINER]))
+    elif isinstance(value, dict):
+        items = ((f"{name}[{k!r}]", v) for k, v in itertools.islice(list(value.items()), _CONTAINER))
+    elif isinstance(getattr(value, "__dict__", None), dict) and not isinstance(value, type):
+        if hasattr(value, "__spec__"):  # a module is no place where a user keeps tensors
+            return
+        items = ((f"{name}.{k}", v) for k, v in itertools.islice(list(vars(value).items()), _CONTAINER))
+    else:
+        return
+    yield from (Variable(n, v) for n, v in items if isinstance(v, Handle))
+
+
+def fresh_names(taken: Iterable[str]) -> tuple[Iterator[str], Iterator[str]]:
+    """Names for unnamed computed values (u, p, q …, then s9, s10 …) and for unnamed leaves (t, t2, t3 …)."""
+    used = set(taken)
+    steps = itertools.chain(_LETTERS, (f"s{k}" for k in itertools.count(len(_LETTERS) + 1)))
+    leaves = itertools.chain(("t",), (f"t{k}" for k in itertools.count(2)))
+    return (n for n in steps if n not in used), (n for n in leaves if n not in used)

@@ -1,0 +1,441 @@
+"""The explanation tree: what was computed, how the result feels each step, and who gets which gradient.
+
+Text, LaTeX, pictures and JSON render this one tree. It is read from the tape and the table, computes no derivative of
+its own, and holds no node and no array: only text and a few numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.insight.flow import LOST, Flow, Operation, operation
+from chainrule.insight.naming import Variables, fresh_names
+from chainrule.insight.notation import Formula, local_derivative, step_formula
+from chainrule.insight.shown import Shown, json_number, show
+from chainrule.ir.types import Type, type_of
+from chainrule.source import Source
+from chainrule.tape.node import Leaf, Node, ancestors
+from chainrule.tape.numbers import dense
+
+STEPS_SHOWN = 60  # a longer computation is told line by line
+_ROUTES = 8
+_ROUTE_STEPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the user's program."""
+
+    place: str
+    text: str
+
+    @classmethod
+    def of(cls, source: Source) -> Place:
+        return cls(source.place, source.text)
+
+    def __str__(self) -> str:
+        return f"{self.place}:  {self.text}" if self.text else self.place
+
+
+@dataclass(frozen=True, slots=True)
+class Local:
+    """∂(step)/∂(operand): in symbols where the rule is a formula, in numbers where they were kept."""
+
+    operand: str
+    id: int
+    formula: Formula | None
+    value: Shown | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One value: computed by an operation, or the beginning of a history.
+
+    kind
+        "leaf", "unnamed" (a leaf that no variable holds), "constant", "computed" or "output".
+    name, named
+        The user's variable, else a letter.
+    formula
+        Of computed steps; `operands` are `(name, id)`, with id None for a plain number.
+    cotangent
+        d(result)/d(step); None where nothing is tracked, or where it cannot be told (`note` says why).
+    """
+
+    id: int
+    kind: str
+    name: str
+    named: bool
+    formula: Formula | None
+    operands: tuple[tuple[str, int | None], ...]
+    value: Shown
+    locals: tuple[Local, ...]
+    cotangent: Shown | None
+    tracked: bool
+    place: Place
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way from a leaf to the result, the last step first: names, local derivatives, and their product."""
+
+    ids: tuple[int, ...]
+    names: tuple[str, ...]
+    locals: tuple[Local, ...]
+    product: float
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a leaf gets: the gradient by this result, and what `.grad` holds now.
+
+    contributions
+        `(place, number or None)` of each backward that added to `.grad`.
+    """
+
+    id: int
+    name: str
+    named: bool
+    value: Shown
+    gradient: Shown | None
+    stored: Shown | None
+    routes: tuple[Route, ...]
+    contributions: tuple[tuple[Place, Any], ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """All steps of one line of the program, for computations that are too long to tell step by step."""
+
+    place: Place
+    steps: int
+    times: int
+    operations: tuple[str, ...]
+    value: Shown
+    cotangent: Shown | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """The whole tree.
+
+    output
+        Name of the result; `size` is its number of entries (the gradients are those of their sum).
+    steps
+        In the order of creation, leaves and constants among them; empty where `lines` tells the story.
+    unused
+        Names of leaves in the caller's reach that this result does not depend on.
+    """
+
+    output: str
+    size: int
+    tracked: bool
+    count: int
+    steps: tuple[Step, ...]
+    lines: tuple[Line, ...]
+    leaves: tuple[Given, ...]
+    constants: tuple[str, ...]
+    unused: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def step(self, id: int) -> Step:
+        """The step with this id."""
+        return next(s for s in self.steps if s.id == id)
+
+
+# --- making it ---------------------------------------------------------------------------------------
+
+
+def trace(root: Node, variables: Variables, *, also: tuple[Node, ...] = (), name: str | None = None) -> Trace:
+    """The explanation tree of a result.
+
+    also
+        Untracked leaves to treat as if they required a gradient.
+    name
+        Name of the result, where no variable holds it.
+    """
+    return _Builder(root, variables, also, name).build()
+
+
+class _Builder:
+    """What is looked at while a tree is made."""
+
+    def __init__(self, root: Node, variables: Variables, also: tuple[Node, ...], name: str | None) -> None:
+        self.root, self.variables = root, variables
+        self.flow = Flow(root, also)
+        self.nodes = list(ancestors(root))[::-1]
+        self.cts = self.flow.cotangents() if self.flow.is_live(root) else {}
+        self.parts, self.group = _groups(self.nodes, root)
+        self.hidden = _inside_composites(self.nodes)
+        self.names = self._names(name)
+
+    def build(self) -> Trace:
+        steps = [n for n in self.nodes if n.p is None or self.group.get(n, n) is n]
+        computed = [n for n in steps if n.p is not None]
+        long = len(computed) > STEPS_SHOWN
+        told = () if long else tuple(self._step(n) for n in steps if self._is_worth_telling(n))
+        edges = {s.id: s for s in told}
+        leaves = [n for n in self.nodes if n.p is None and self.flow.is_live(n)]
+        shown = leaves if not long else leaves[:STEPS_SHOWN]
+        below = set(self.nodes)
+        unused = [v.name for v in self.variables.all if self._is_unused(v.tensor.n, below)]
+        constants = [self.names[n] for n in steps if n.p is None and not self.flow.is_live(n) and self._named(n)]
+        return Trace(
+            output=self.names[self.root],
+            size=type_of(self.root.out).size,
+            tracked=self.flow.is_live(self.root),
+            count=len(computed),
+            steps=told,
+            lines=tuple(self._lines(computed)) if long else (),
+            leaves=tuple(self._given(n, edges) for n in shown),
+            constants=tuple(constants),
+            unused=tuple(dict.fromkeys(unused)),
+            notes=tuple(self._notes(steps)),
+        )
+
+    # names
+
+    def _named(self, n: Node) -> bool:
+        return n in self.variables.by_node
+
+    def _names(self, name: str | None) -> dict[Node, str]:
+        names = {n: self.variables.by_node[n] for n in self.nodes if self._named(n)}
+        if self.root not in names:
+            names[self.root] = name or ("L" if "L" not in names.values() else "result")
+        letters, ts = fresh_names([*names.values(), *(v.name for v in self.variables.all)])
+        long = len(self.nodes) > 20 * STEPS_SHOWN  # told line by line: steps need no names
+        for n in self.nodes:
+            if n not in names and (n.p is None or not long and self.group.get(n, n) is n):
+                names[n] = self._new_name(n, names, letters, ts)
+        return names
+
+    def _new_name(self, n: Node, names: dict[Node, str], letters: Iterator[str], ts: Iterator[str]) -> str:
+        if n.p is None:
+            is_number = type_of(n.out).shape == () and n.out.__class__ is not Type
+            if not self.flow.is_live(n) and is_number:
+                return show(n.out).text
+            return next(ts)
+        if n.p.name == "index" and n.parents[0] in names and len(n.args) == 1:
+            return step_formula(n.p, [names[n.parents[0]]], n.params or {}).text  # w[0] is its own name
+        return next(letters)
+
+    # steps
+
+    def _is_worth_telling(self, n: Node) -> bool:
+        """A number that is written into the formulas needs no line of its own."""
+        return n.p is not None or self.flow.is_live(n) or self._named(n) or type_of(n.out).shape != ()
+
+    def _operation(self, n: Node) -> tuple[Operation, Formula]:
+        """The operation of a step and its formula; what belongs together under one name is one function."""
+        part = self.parts.get(n)
+        op = Operation(n.p, n.parents, n.args, n.params or {}, n.out)
+        if part is None:
+            return op, step_formula(n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params)
+        parents = tuple(dict.fromkeys(q for m in part for q in m.parents if q is not None and q not in part))
+        text = f"{n.scope}({', '.join(self.names.get(q, '…') for q in parents)})"
+        latex = rf"\operatorname{{{n.scope}}}({', '.join(self.names.get(q, '…') for q in parents)})"
+        return Operation(n.p, parents, tuple(q.out for q in parents), {}, n.out), Formula(
+            text, text, latex.replace("_", r"\_")
+        )
+
+    def _operand(self, q: Node | None, v: Any) -> Any:
+        """A name, or the number itself."""
+        if q is not None and not (q.p is None and not self._named(q) and not self.flow.is_live(q) and _is_number(v)):
+            return self.names.get(q) or self.names.get(self.group.get(q, q)) or "…"
+        if _is_number(v):
+            return v if v.__class__ is float else np.asarray(v).item()
+        return f"constant{list(type_of(v).shape)}"
+
+    def _step(self, n: Node) -> Step:
+        live = self.flow.is_live(n)
+        if n.p is None:
+            kind = ("leaf" if self._named(n) else "unnamed") if live else "constant"
+            return Step(n.serial, kind, self.names[n], self._named(n), None, (), show(n.out), (),
+                        self._cotangent(n), live, Place.of(n.source))  # fmt: skip
+        op, formula = self._operation(n)
+        operands = tuple(
+            (str(o) if isinstance(o, str) else show(o).text, None if q is None or not isinstance(o, str) else q.serial)
+            for q, o in ((q, self._operand(q, v)) for q, v in zip(op.parents, op.args, strict=True))
+        )
+        kind = "output" if n is self.root else "computed"
+        return Step(n.serial, kind, self.names[n], self._named(n), formula, operands, show(n.out),
+                    tuple(self._locals(n)) if live else (), self._cotangent(n), live, Place.of(n.source),
+                    self._note(n))  # fmt: skip
+
+    def _cotangent(self, n: Node) -> Shown | None:
+        ct = self.cts.get(n)
+        return None if ct is None or ct is LOST else show(dense(ct))
+
+    def _note(self, n: Node) -> str:
+        if n.reading is not None:
+            x = self._operand(n.reading.x.node, n.reading.x.value)
+            return f"read as {step_formula(operation(n).p, [x], n.reading.params).text}"
+        if n in self.hidden:
+            return f"part of {self.names[self.hidden[n]]}, see there"
+        if n in self.cts and self.cts[n] is LOST:
+            return "an array it needs was freed"
+        return ""
+
+    def _locals(self, n: Node) -> Iterator[Local]:
+        part = self.parts.get(n)
+        if part is not None:
+            yield from self._locals_of_group(n, part)
+            return
+        op = operation(n)
+        wanted = self.flow.wanted(op)
+        operands = [self._operand(q, v) for q, v in zip(op.parents, op.args, strict=True)]
+        known = {i: v for i, v in zip((*op.names, "out"), (*op.args, op.out), strict=True) if _is_number(v)}
+        for k, (q, w) in enumerate(zip(op.parents, wanted, strict=True)):
+            if w and q is not None:
+                formula = local_derivative(op.p, op.names[k], operands, self.names[n], op.params, known)
+                v = self.flow.local(n, k)
+                owner = self.group.get(q, q)
+                yield Local(str(operands[k]), owner.serial, formula, _shown(v), _rule_in_words(op, k, v))
+
+    def _locals_of_group(self, n: Node, part: frozenset[Node]) -> Iterator[Local]:
+        """The derivative of what belongs together: the walk, begun at its result with 1."""
+        inside = Flow(n, self.flow.extra)
+        for q in dict.fromkeys(q for m in sorted(part, key=lambda m: m.serial) for q in m.parents):
+            if q is None or q in part or not self.flow.is_live(q):
+                continue
+            v = inside.until(part, q) if type_of(n.out).shape == () else None
+            yield Local(self.names.get(q, "…"), q.serial, None, _shown(v), "" if v is not None else _matrix(n, q))
+
+    # leaves
+
+    def _given(self, n: Node, told: dict[int, Step]) -> Given:
+        stored = n.grad if isinstance(n, Leaf) else None
+        contributions = getattr(n, "contributions", None) or ()
+        return Given(
+            n.serial, self.names[n], self._named(n), show(n.out), self._cotangent(n),
+            None if stored is None else show(stored.v), tuple(_routes(n.serial, self.root.serial, told)),
+            tuple((Place.of(c[0]), json_number(c[1])) for c in contributions), Place.of(n.source),
+        )  # fmt: skip
+
+    def _is_unused(self, n: Node, below: set[Node]) -> bool:
+        return isinstance(n, Leaf) and n.pull is not None and n not in below
+
+    def _lines(self, computed: list[Node]) -> Iterator[Line]:
+        """Steps grouped by line, in the order in which the lines ran first."""
+        groups: dict[tuple[Any, int], list[Node]] = {}
+        lines: dict[tuple[Any, int], int] = {}
+        for n in computed:
+            at = (n.code, n.at)
+            if at not in lines:
+                lines[at] = n.source.line
+            groups.setdefault((n.code, lines[at]), []).append(n)
+        for nodes in groups.values():
+            first = [m for m in nodes if m.at == nodes[0].at and m.p is nodes[0].p]
+            operations = tuple(dict.fromkeys(m.scope or m.name for m in nodes))
+            last = nodes[-1]
+            yield Line(Place.of(last.source), len(nodes), len(first), operations, show(last.out), self._cotangent(last))
+
+    def _notes(self, steps: list[Node]) -> Iterator[str]:
+        marks = ((n, getattr(n, "overwritten", None)) for n in steps if n in self.names)
+        changed = [(self.names[n], mark[1]) for n, mark in marks if mark is not None and mark[0] > self.root.serial]
+        for name, source in changed[:3]:
+            yield f"{name} was changed in place at {source.place}: the value shown for it may be the new one."
+        if any(ct is LOST for ct in self.cts.values()):
+            yield (
+                "Some numbers are missing: backward() freed the arrays over 4 kB that they need. "
+                "Ask before backward(), or use backward(retain_graph=True)."
+            )
+
+
+def _shown(v: Any) -> Shown | None:
+    return None if v is None or v is LOST else show(dense(v))
+
+
+def _is_number(v: Any) -> bool:
+    return v.__class__ is float or (v.__class__ is not Type and type_of(v).shape == ())
+
+
+def _rule_in_words(op: Operation, k: int, v: Any) -> str:
+    """What a linear rule does, where its matrix is too large to show."""
+    if v is not None and v is not LOST:
+        return ""
+    if op.p.name == "dot_general":
+        return f"linear: the other factor, {'transposed' if len(type_of(op.args[1 - k]).shape) > 1 else 'as it is'}"
+    rows, columns = type_of(op.out).size, type_of(op.args[k]).size
+    return f"linear map, {rows}×{columns}" if v is None else "an array it needs was freed"
+
+
+def _matrix(n: Node, q: Node) -> str:
+    return f"Jacobian, {type_of(n.out).size}×{type_of(q.out).size}"
+
+
+def _groups(nodes: list[Node], root: Node) -> tuple[dict[Node, frozenset[Node]], dict[Node, Node]]:
+    """Nodes of one user-level operation: result → its parts, and part → result. Only where there is one result.
+
+    A part belongs to its readers' operation if all of them are of that operation, on the same instruction.
+    """
+    readers: dict[Node, list[Node]] = {}
+    if not any(n.scope for n in nodes):
+        return {}, {}
+    for n in nodes:
+        for q in n.parents:
+            if q is not None:
+                readers.setdefault(q, []).append(n)
+    head: dict[Node, Node] = {}
+    for n in reversed(nodes):
+        if n.p is None or not n.scope:
+            continue
+        heads = {head.get(r) for r in readers.get(n, ())}
+        first = heads.pop() if len(heads) == 1 and n is not root else None
+        same = first is not None and (first.scope, first.code, first.at) == (n.scope, n.code, n.at)
+        head[n] = first if same and first is not None else n
+    parts: dict[Node, set[Node]] = {}
+    for n, h in head.items():
+        parts.setdefault(h, set()).add(n)
+    whole = {h: frozenset(ms) for h, ms in parts.items() if len(ms) > 1}
+    return whole, {n: h for n, h in head.items() if h in whole}
+
+
+def _inside_composites(nodes: list[Node]) -> dict[Node, Node]:
+    """Nodes that only serve a recognised composite: node → the composite."""
+    hidden: dict[Node, Node] = {}
+    for n in nodes:
+        if n.reading is None:
+            continue
+        end = n.reading.x.node
+        stack = [q for q in n.parents if q is not None and q is not end]
+        while stack:
+            q = stack.pop()
+            if q.p is not None and q.serial > end.serial and q not in hidden:
+                hidden[q] = n
+                stack += [r for r in q.parents if r is not None and r is not end]
+    return hidden
+
+
+def _routes(leaf: int, root: int, told: dict[int, Step]) -> Iterator[Route]:
+    """Every way from the leaf up to the result along steps that are single numbers; none if there are too many."""
+    counts: dict[int, int] = {leaf: 1}
+    for i in sorted(told):
+        if i != leaf:
+            counts[i] = sum(counts.get(e.id, 0) for e in told[i].locals)
+    if not told or root not in told or not 0 < counts.get(root, 0) <= _ROUTES:
+        return
+    stack: list[tuple[int, tuple[int, ...], tuple[Local, ...]]] = [(root, (root,), ())]
+    while stack:
+        at, ids, passed = stack.pop()
+        if at == leaf:
+            numbers = [e.value.scalar if e.value is not None else None for e in passed]
+            if any(v is None or e.value.shape != () for v, e in zip(numbers, passed, strict=True)):
+                return
+            product = float(np.prod(np.array(numbers, dtype=float))) if passed else 1.0
+            yield Route(ids, tuple(told[i].name for i in ids), passed, product)
+            continue
+        if len(ids) > _ROUTE_STEPS:
+            return
+        for e in reversed(told[at].locals):
+            if counts.get(e.id, 0):
+                stack.append((e.id, (*ids, e.id), (*passed, e)))
+
+
+__all__ = ["Given", "Line", "Local", "Place", "Route", "Step", "Trace", "trace"]

@@ -1,0 +1,73 @@
+"""chainrule tour: a thin cover of `chainrule.insight.tour`, here replaced by a small stand-in."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+import chainrule.insight
+
+
+def row(case: str, ok: bool = True) -> SimpleNamespace:
+    return SimpleNamespace(case=case, ours="7", closed_form="7" if ok else "8", difference="7.000000", ok=ok)
+
+
+@pytest.fixture
+def lecture(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = ModuleType("chainrule.insight.tour")
+    monkeypatch.setitem(sys.modules, "chainrule.insight.tour", module)
+    monkeypatch.setattr(chainrule.insight, "tour", module, raising=False)
+    return module
+
+
+def stand_in(lecture: Any, *rows: SimpleNamespace) -> None:
+    lecture.run = lambda out: SimpleNamespace(
+        rows=rows,
+        ok=all(r.ok for r in rows),
+        report=Path(out) / "index.html",
+        to_json=lambda: {"ok": all(r.ok for r in rows), "report": str(Path(out) / "index.html")},
+    )
+
+
+def test_the_path_of_the_report_comes_last(run: Any, lecture: Any) -> None:
+    stand_in(lecture, row("4w + w³ at 1"), row("4w − w³ at 1.5"))
+    result = run("tour", "--out", "week3")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0].split() == [
+        "case",
+        "chainrule",
+        "closed",
+        "form",
+        "finite",
+        "difference",
+    ]
+    assert "✓ 4w + w³ at 1" in result.stdout
+    assert result.stdout.splitlines()[-1] == str(Path("week3") / "index.html")
+
+
+def test_a_case_that_disagrees_is_marked_and_fails(run: Any, lecture: Any) -> None:
+    stand_in(lecture, row("4w + w³ at 1"), row("w₁ + w₂²", ok=False))
+    result = run("tour")
+    assert result.exit_code == 1
+    assert "✗ w₁ + w₂²" in result.stdout
+
+
+def test_json_is_one_object(run: Any, lecture: Any) -> None:
+    stand_in(lecture, row("4w + w³ at 1"))
+    assert json.loads(run("tour", "--json").stdout)["ok"] is True
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_with_a_way_out(run: Any, lecture: Any) -> None:
+    def refuse(out: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(out))
+
+    lecture.run = refuse
+    result = run("tour", "--out", "locked")
+    assert result.exit_code == 2
+    assert "'locked': permission denied" in result.stderr
+    assert "--out" in result.stderr
