@@ -12,6 +12,11 @@ import math as _math
 
 import numpy as _np
 
+from chainrule import autograd as autograd
+from chainrule import func as func
+from chainrule import linalg as linalg
+from chainrule import nn as nn
+from chainrule import special as special
 from chainrule.api.functional import grad as grad
 from chainrule.api.functional import hessian as hessian
 from chainrule.api.functional import hvp as hvp
@@ -51,3 +56,26 @@ int32 = int = _np.dtype(_np.int32)
 uint8 = _np.dtype(_np.uint8)
 bool = _np.dtype(_np.bool_)
 pi, e, inf, nan = _math.pi, _math.e, _math.inf, _math.nan
+
+# What explains is imported when it is first asked for: it costs more than computing.
+_LAZY = {
+    "explain": "chainrule.insight.explain",
+    "why": "chainrule.insight.why",
+    "graph": "chainrule.insight.picture",
+    "graph_of": "chainrule.record.from_tape",
+}
+
+
+def __getattr__(name: str) -> object:
+    import importlib
+    from difflib import get_close_matches
+
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    if name in ("insight", "draw", "testing", "ir", "transforms"):
+        return importlib.import_module(f"chainrule.{name}")
+    from chainrule.errors import UnsupportedError
+
+    near = get_close_matches(name, [n for n in [*globals(), *_LAZY] if not n.startswith("_")], 1)
+    fix = f"did you mean {near[0]!r}?" if near else "see dir(chainrule) for what is there"
+    raise UnsupportedError(f"chainrule has no {name!r}", fix=fix)

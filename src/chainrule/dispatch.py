@@ -25,7 +25,7 @@ from chainrule.tape.modes import PLAIN, Mode, current, mode
 from chainrule.tape.numbers import quiet
 from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
 from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
-from chainrule.tape.pull import ARRAYS, array_pull, scalar_function, scalar_pull, settle
+from chainrule.tape.pull import array_pull, composite_pull, scalar_function, scalar_pull, settle
 
 _ndarray = np.ndarray
 
@@ -301,24 +301,23 @@ def record(
         n.reading, n.scope = reading, m.scope[0] if m.scope else None
     if plan is not None:
         _check_inference(nodes)
-        n.pull = plan.pull if reading is None else pull_composite
+        n.pull = plan.pull if reading is None else composite_pull
         n.out = out if plan.keep_out else _small(out)
         kept_values = [v if k else _small(v) for v, k in zip(values, plan.keep, strict=True)]
     else:
         n.pull = None
         n.out = _small(out)
         kept_values = [_small(v) for v in values]
-        if m.inference:
-            n.depth = _INFERENCE
-        else:
-            set_depth(n, nodes)
-        nodes = [history(q) for q in nodes]
+        n.depth = _INFERENCE
+        parents, nodes = nodes, [history(q) for q in nodes]
     if p.nary:
         n.a, n.x, n.b, n.y = tuple(nodes), tuple(kept_values), None, None
     elif len(kept_values) == 1:
         n.a, n.x, n.b, n.y = nodes[0], kept_values[0], None, None
     else:
         (n.a, n.b), (n.x, n.y) = nodes, kept_values
+    if plan is None and not m.inference:
+        set_depth(n, parents)
     return n
 
 
@@ -391,23 +390,6 @@ def _read_as(
         return None
     return reading
 
-
-def pull_composite(node: Node, ct: Any) -> Any:
-    """Pullback of a recognised composite: that of the function it is read as, straight to its variable."""
-    assert node.reading is not None
-    name, x, params = node.reading
-    q = TABLE[name]
-    value = np.float64(x.value) if x.value.__class__ is float else x.value
-    ct = numbers.dense(ct)
-    ct = np.float64(ct) if ct.__class__ is float else ct
-    from chainrule.transforms.derive import pullback
-
-    out = q.value(value, **params)
-    pulled = pullback(q, (value,), out, params, ct, None, (True,), numbers.emit)
-    return [(x.node, settle(c, x.value)) for _, c, _ in pulled]
-
-
-pull_composite.reads = ARRAYS  # type: ignore[attr-defined]
 
 # --- the quick ways ------------------------------------------------------------------------------
 

@@ -163,6 +163,8 @@ def test_where_no_gradient_exists_the_status_is_1(run: Any, args: list[str], wor
         (["4*w", "w", "=", "1"], "without spaces"),
         (["4*w", "w=1", "--plto"], "did you mean --plot?"),
         (["--w", "w=1"], "a double minus is written  -(-w)"),
+        (["4*w", "--w=1"], "write values without dashes:  w=1"),
+        (["w=1", "4*w"], "values are given after the expression"),
         (["w + [1, 2, 3]", "w=[1,2]"], "'w + [1, 2, 3]' cannot be computed"),
         (["[2*w, w**4]", "w=-1"], "sum([2*w, w**4])"),
         ([], "missing argument 'EXPRESSION'"),

@@ -660,7 +660,8 @@ def test_where_no_derivative_exists_it_is_said(text: str, at: float, words: str)
         ("w**2", 0.0), ("w**3", 0.0), ("abs(w)", 1e-9), ("abs(w - 1)", 1.000000001), ("relu(w)", -1e-12),
         ("1/w", 1e-9), ("log(w)", 1e-200), ("sin(1000*w)", 1.0), ("1e10 + w", 1.0), ("1e-20*w", 1e-20),
         ("w", 1e300), ("exp(w)", 700.0), ("w*abs(w)", 0.0), ("sqrt(w)", 1e-12), ("0*w", 1.0),
-        ("1e8*w**2", 0.0), ("w**1.5", 0.0), ("floor(w)", 2.5), ("tanh(1e4*w)", 0.0), ("sin(1e8*w)", 1.0),
+        ("1e8*w**2", 0.0), ("maximum(w, 0)", 1e-300), ("w**1.5", 0.0), ("floor(w)", 2.5),
+        ("tanh(1e4*w)", 0.0), ("sin(1e8*w)", 1.0),
         ("(w - 1)**9", 1.0), ("atan(1e6*w)", 1e-3),
     ],
 )  # fmt: skip
@@ -679,6 +680,13 @@ def test_a_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     s = sensitivity(parse_expression("4*w + w**3"), {"w": 1.0})
     assert s.slopes[0].agrees is False
     assert "differences give 7" in (s.failure or "")
+
+
+@pytest.mark.parametrize("sign, slope", [("+", 250), ("*", 250), ("/", -248)])
+def test_the_longest_chain_is_differentiated(sign: str, slope: int) -> None:
+    s = sensitivity(parse_expression(sign.join(["w"] * 250)), {"w": 1.0})
+    assert s.slopes[0].value == slope
+    assert s.failure is None
 
 
 def test_several_values_have_no_gradient() -> None:

@@ -104,6 +104,8 @@ def test_pushforward_agrees_with_central_differences(case, rng):
 
 @pytest.mark.parametrize("case", DIFFERENTIABLE)
 def test_second_derivative_is_symmetric_and_agrees_with_differences(case, rng):
+    if any(np.any((np.abs(a) > 1e50) | (np.abs(a) < 1e-50) & (a != 0)) for a in case.args):
+        pytest.skip("a second difference of numbers of this size leaves the range of float64")
     rules.check_second_order(case, rng)
 
 
@@ -132,12 +134,15 @@ def test_single_precision_stays_single(case, rng):
 @pytest.mark.parametrize("p", [e for e in ELEMENTWISE if e.values[0].rule and e.values[0].name != "cast"])
 def test_pullback_in_single_precision_never_computes_in_double(p):
     """Promotion inside a rule would be cast back at the end: right, and twice the memory."""
-    doubles = []
+    doubles, constants = [], {}
 
     def emit(name, *args, **params):
         out = numbers.emit(name, *args, **params)
-        constant = all(np.ndim(a) == 0 or a.dtype == bool for a in args)  # where(c, 1.0, 0.0) has no dtype to take
-        if type_of(out).dtype == FLOAT and np.ndim(out) and not constant:
+        if type_of(out).dtype != FLOAT or not np.ndim(out):
+            return out
+        if name == "where" and all(np.ndim(a) == 0 or a.dtype == bool or id(a) in constants for a in args):
+            constants[id(out)] = out  # a choice of numbers, of which a mask is made: it has no dtype to take
+        else:
             doubles.append((name, args))
         return out
 
@@ -156,8 +161,9 @@ def test_empty_arrays_go_through(p):
     out = empty.value()
     assert out.shape == (0, 2)
     assert p.type_rule(*map(type_of, empty.args), **case.params) == type_of(out)
-    cts = rules.pull(empty, out.astype(float), empty.differentiable())
-    assert all(c.shape == (0, 2) for c in cts.values())
+    if empty.differentiable():
+        cts = rules.pull(empty, out, empty.differentiable())
+        assert all(c.shape == (0, 2) for c in cts.values())
 
 
 F = Type((2, 3), FLOAT)
@@ -252,7 +258,7 @@ def test_even_entries_do_not_mind_the_sign(p):
 def test_monotone_entries_go_one_way(p):
     out = value(p, inside(p))
     steps = np.diff(np.nan_to_num(out, posinf=1.7e308, neginf=-1.7e308))
-    rounding = 4 * np.spacing(np.abs(np.nan_to_num(out[1:])))
+    rounding = 1e-15 * np.abs(np.nan_to_num(out[1:]))
     assert (steps >= -rounding).all() or (steps <= rounding).all()
 
 
@@ -311,7 +317,7 @@ def test_entry_has_words_for_people(p):
     assert p.text
     assert p.samples or not p.inputs
     assert all(where and why for where, why in (*p.kinks.items(), *p.undefined.items()))
-    assert p.tolerance == 4.0 or p.tolerance_reason
+    assert p.tolerance == p.slope_tolerance == 4.0 or p.tolerance_reason
 
 
 @pytest.mark.parametrize("p", ENTRIES)
@@ -353,12 +359,19 @@ def test_a_value_that_is_off_is_caught_by_differences(rng):
         rules.check_differences(case, rng)
 
 
-def test_swapped_transposes_are_caught(rng):
-    transpose = TABLE["dot_general"].rule.transpose
-    swapped = Linear(transpose={"x": transpose["y"], "y": transpose["x"]})
-    case = list(cases(dataclasses.replace(TABLE["dot_general"], rule=swapped)))[1]  # two vectors: shapes agree
+def test_a_transpose_that_multiplies_by_the_wrong_side_is_caught(rng):
+    """ct·y instead of ct·yᵀ: the shapes of square matrices agree."""
+    params = {"contract": ((1,), (0,)), "batch": ((), ())}
+    rule = Linear(transpose={"x": lambda emit, ct, x, y, **_: emit("dot_general", ct, y, **params)})
+    y = np.array([[1.0, 2.0], [3.0, 4.0]])
     with pytest.raises(AssertionError):
-        rules.check_transpose(case, (0,), rng)
+        rules.check_transpose(Case(dataclasses.replace(TABLE["dot_general"], rule=rule), (y, y), params), (0,), rng)
+
+
+def test_swapped_partials_are_caught_by_differences(rng):
+    case = wrong("div", rule=Partials({"x": lambda y, out: -out / y, "y": lambda y: 1.0 / y}))
+    with pytest.raises(AssertionError):
+        rules.check_differences(case, rng)
 
 
 def test_a_transpose_that_forgets_a_factor_is_caught(rng):
@@ -371,7 +384,7 @@ def test_a_pushforward_that_is_not_linear_is_caught(rng):
     """The error found in a well-known library: √(x·t)/‖x‖ instead of x·t/‖x‖."""
     rule = Jvp(lambda emit, args, ts, out: emit("sqrt", emit("abs", emit("mul", args[0], ts[0]))))
     with pytest.raises(AssertionError):
-        rules.check_linear(wrong("sin", rule=rule), (0,), rng)
+        rules.check_linear(wrong("log", rule=rule), (0,), rng)
 
 
 def test_a_wrong_second_derivative_is_caught(rng, monkeypatch):

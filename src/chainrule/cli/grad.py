@@ -78,6 +78,8 @@ def _check_options(expression: str, at: Sequence[str]) -> None:
         if text.startswith("--") and text[2:3].isalpha() and text.isascii():
             near = difflib.get_close_matches(text, ("--plot", "--json", "--help"), 1)
             fix = f"did you mean {near[0]}?" if near else f"a double minus is written  -(-{text[2:]})"
+            if "=" in text:
+                fix = f"write values without dashes:  {text[2:]}"
             raise ArgumentError(f"there is no option '{text}'", fix=fix)
 
 

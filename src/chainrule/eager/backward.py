@@ -205,9 +205,8 @@ def pull_back(
         if watched and any(_may_mask(n) for n in steps):
             return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
         cts = _walk_plain(roots, order, steps, keep, bool(watched))
-        for c in cts.values():
-            if (c != c if c.__class__ is float else _has_nan(c)) and any(_may_mask(n) for n in steps):
-                return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
+        if _doubtful(cts.values(), steps):
+            cts = _walk_general(roots, order, steps, keep, numbers.emit, lift_number)
     return cts, steps
 
 
@@ -315,9 +314,21 @@ def _between(n: Node) -> set[Node]:
     return found
 
 
-def _has_nan(c: Any) -> bool:
-    total = np.vdot(c, c)  # a sum of squares: inf - inf can't arise
-    return bool(total != total)
+def _doubtful(cts: Iterable[Ct], steps: list[Node]) -> bool:
+    """Whether a NaN arrived that may have come by a route which was not taken."""
+    arrays = []
+    for c in cts:
+        if c.__class__ is not float:
+            arrays.append(c)
+        elif c != c:
+            return any(_may_mask(n) for n in steps)
+    if not arrays or arrays[0].size > _SMALL and not any(_may_mask(n) for n in steps):
+        return False
+    # a sum of squares: inf - inf can't arise in it
+    return any(np.isnan(np.vdot(c, c)) for c in arrays) and any(_may_mask(n) for n in steps)
+
+
+_SMALL = 1000  # entries whose sum costs less than a look at the steps
 
 
 def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:

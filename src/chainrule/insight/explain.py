@@ -143,7 +143,7 @@ class Explanation:
         head = ("#", "step", "value", "local derivative", f"d{_d(tree)}/d(step)")
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(5)]
         widths[4] = 0
-        left = f"{'FORWARD: what was computed':{sum(widths[:3]) + 9}}BACKWARD: how {of} feels it"
+        left = f"{'FORWARD: what was computed':{sum(widths[:4]) + 14}}BACKWARD: how {of} feels it"
         yield left if tree.tracked else "FORWARD: what was computed"
         for row in (head, *rows):
             cells = [f"{row[0]:>{widths[0]}}", f"{row[1]:{widths[1]}}", f"{row[2]:>{widths[2]}}"]

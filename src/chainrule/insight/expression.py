@@ -825,8 +825,12 @@ def derivative(expression: Expression, name: str, lengths: Mapping[str, int] | N
     except OverflowError:
         raise _out_of_range() from None
     if len(result.parts()) > MAX_PARTS:
-        raise ExpressionError(f"the derivative in '{name}' is too long to read", fix="split the expression")
+        raise _too_long(name)
     return result
+
+
+def _too_long(name: str) -> ExpressionError:
+    return ExpressionError(f"the derivative in '{name}' is too long to read", fix="read its number")
 
 
 def _out_of_range() -> ExpressionError:
@@ -835,14 +839,27 @@ def _out_of_range() -> ExpressionError:
 
 def _walk_back(expression: Expression, name: str, lengths: Mapping[str, int]) -> Expression:
     """Reverse mode on expressions: cotangents from the root to each place where the name stands."""
+    dependent: set[int] = set()
+
+    def visit(x: Expression, args: list[bool]) -> bool:
+        depends = any(args) or (x.op == "name" and x.value == name)
+        if depends:
+            dependent.add(id(x))
+        return depends
+
+    expression.fold(visit)
     found: list[tuple[int | None, Expression]] = []
     waiting: list[tuple[Expression, Expression, int | None]] = [(expression, _constant(1), None)]
+    size = 0
     while waiting:
         part, ct, at = waiting.pop()
         if part.op == "name" and part.value == name:
             found.append((at, ct))
-        elif name in part.names:
-            waiting.extend(reversed(list(_to_arguments(part, name, ct, at, lengths))))
+            size += len(ct.parts())
+            if size > 10 * MAX_PARTS:
+                raise _too_long(name)
+        elif id(part) in dependent:
+            waiting.extend(reversed(list(_to_arguments(part, dependent, ct, at, lengths))))
     return _collect(found, lengths.get(name), lengths)
 
 
@@ -864,15 +881,15 @@ def _collect(
 
 
 def _to_arguments(
-    part: Expression, name: str, ct: Expression, at: int | None, lengths: Mapping[str, int]
+    part: Expression, dependent: set[int], ct: Expression, at: int | None, lengths: Mapping[str, int]
 ) -> Iterator[tuple[Expression, Expression, int | None]]:
-    """Each argument that depends on `name`, with its cotangent; `at`: only this entry of `part` has one."""
+    """Each dependent argument with its cotangent; `at`: only this entry of `part` has one."""
     if part.op == "item":
         n = _length(part.args[0], lengths) or 0
         yield part.args[0], ct, int(part.value or 0) % max(n, 1)
         return
     for i, x in enumerate(part.args):
-        if name not in x.names:
+        if id(x) not in dependent:
             continue
         if part.op == "list":
             if at in (None, i):
@@ -985,13 +1002,15 @@ def _length(x: Expression, lengths: Mapping[str, int]) -> int | None:
 
 def _entry(x: Expression, i: int, lengths: Mapping[str, int]) -> Expression:
     """Entry i of a vector, carried to the names and lists in it: (2*w)[1] → 2*w[1]. Numbers stay."""
-    if _length(x, lengths) is None:
-        return x
-    if x.op == "list":
-        return x.args[i]
-    if x.op == "name":
-        return Expression("item", (x,), i)
-    return Expression(x.op, tuple(_entry(a, i, lengths) for a in x.args), x.value)
+
+    def visit(x: Expression, args: list[Expression]) -> Expression:
+        if _length(x, lengths) is None:
+            return x
+        if x.op == "list":
+            return x.args[i]
+        return Expression("item", (x,), i) if x.op == "name" else Expression(x.op, tuple(args), x.value)
+
+    return x.fold(visit)
 
 
 def _added_up(x: Expression, n: int, lengths: Mapping[str, int]) -> Expression:
@@ -1398,7 +1417,7 @@ def _sides(f: Callable[[float], float], w: float, scale: float) -> tuple[float, 
 def _central_difference(f: Callable[[float], float], w: float) -> tuple[float, float]:
     """Slope of f at w by differences of fourth order, and its error; the step is chosen by the results."""
     best, lowest = (math.nan, math.inf), math.inf
-    for scale in dict.fromkeys((max(1.0, abs(w)), abs(w) or 1.0)):
+    for scale in dict.fromkeys((abs(w) or 1.0, max(1.0, abs(w)))):  # near by first
         before = math.nan
         for h in (k * scale for k in _STEPS):
             a, b, c, d = f(w - 2 * h), f(w - h), f(w + h), f(w + 2 * h)

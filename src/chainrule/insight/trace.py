@@ -43,13 +43,17 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """∂(step)/∂(operand): in symbols where the rule is a formula, in numbers where they were kept."""
+    """∂(step)/∂(operand): in symbols where the rule is a formula, in numbers where they were kept.
+
+    `rule` is the table's word for it ("power rule").
+    """
 
     operand: str
     id: int
     formula: Formula | None
     value: Shown | None
     note: str = ""
+    rule: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +300,7 @@ class _Builder:
                 formula = local_derivative(op.p, op.names[k], operands, self.names[n], op.params, known)
                 v = self.flow.local(n, k)
                 owner = self.group.get(q, q)
-                yield Local(str(operands[k]), owner.serial, formula, _shown(v), _rule_in_words(op, k, v))
+                yield Local(str(operands[k]), owner.serial, formula, _shown(v), _rule_in_words(op, k, v), op.p.source)
 
     def _locals_of_group(self, n: Node, part: frozenset[Node]) -> Iterator[Local]:
         """The derivative of what belongs together: the walk, begun at its result with 1."""

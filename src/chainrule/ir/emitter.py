@@ -53,8 +53,8 @@ class Emitter:
 
     def __init__(self, graph: Graph, source: Source | None = None) -> None:
         self.graph, self.source = graph, source
-        self._made = {out: e for e in graph.equations for out in e.outs}
         self._spread: dict[tuple[Any, ...], Var] = {}
+        self.forget()
 
     def __call__(self, name: str, /, *args: Any, **params: Any) -> Any:
         p = TABLE.get(name)
@@ -84,6 +84,11 @@ class Emitter:
     def made_by(self, v: Var) -> Equation | None:
         """The equation that defines a variable, if one does."""
         return self._made.get(v)
+
+    def forget(self) -> None:
+        """Look at the graph again, after equations were taken from it."""
+        self._made = {out: e for e in self.graph.equations for out in e.outs}
+        self._spread.clear()
 
     # --- operands --------------------------------------------------------------------------------
 

@@ -204,7 +204,9 @@ def _unknown(name: str, source: Source | None = None) -> GraphError:
 
 
 def _number_key(number: Any) -> tuple[str, bytes]:
-    return number.dtype.str, number.tobytes()  # bytes: 0.0 is not -0.0, and NaN is NaN
+    if number.dtype.kind == "f" and number != number:
+        return number.dtype.str, b"nan"  # all NaNs are one
+    return number.dtype.str, number.tobytes()  # bytes: 0.0 is not -0.0
 
 
 # --- types ---------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ class Type:
 
 
 FLOAT = Type((), np.dtype(np.float64))
+broadcast_shapes = np.broadcast_shapes
 
 
 @lru_cache(maxsize=4096)

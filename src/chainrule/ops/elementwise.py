@@ -269,8 +269,11 @@ def cast(x: Any, dtype: Any) -> Any:
     dtype = as_dtype(dtype)
     return x if x.dtype == dtype else bind(TABLE["cast"], x, dtype=dtype)
 
+round = round_
+
 
 __all__ = [
+    "round",
     "abs",
     "absolute",
     "acos",

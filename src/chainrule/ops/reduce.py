@@ -12,7 +12,7 @@ from chainrule.errors import ArgumentError, IndexingError
 from chainrule.ops import elementwise as e
 from chainrule.ops.arguments import dims, one_dim, operation, quick_first, shape_of
 from chainrule.table.primitive import TABLE
-from chainrule.tape.promote import is_inexact
+from chainrule.tape.promote import get_default_dtype, is_inexact
 
 
 class ValuesIndices(NamedTuple):
@@ -272,7 +272,12 @@ def _scan(name: str, x: Any, dim: int) -> Any:
 @operation
 def softmax(input: Any, dim: int | None = None, dtype: Any = None) -> Any:
     """eˣ/Σeˣ along `dim`, without overflow."""
-    return e.exp(log_softmax(input, dim, dtype))
+    x = _tensor(input) if dtype is None else e.cast(_tensor(input), dtype)
+    if dim is None:
+        raise ArgumentError("softmax needs a dimension", fix="say along which, e.g. dim=-1")
+    if not is_inexact(x.dtype):
+        x = e.cast(x, get_default_dtype())
+    return bind(TABLE["softmax"], x, axis=dims(dim, x.dim()))
 
 
 @operation

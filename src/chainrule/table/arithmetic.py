@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DtypeError
+from chainrule.table.blocks import blocked
 from chainrule.table.formula import apply
 from chainrule.table.primitive import elementwise
 
@@ -113,10 +114,20 @@ def _integer_pow(x: Any, *, n: int) -> Any:
         return np.ones_like(x)
     if n > 4:
         return np.power(x, n)
-    out = np.square(x) if n > 1 else +x
     if n == 4:
-        return np.square(out, out=out) if isinstance(out, np.ndarray) else np.square(out)
-    return np.multiply(out, x, out=out if isinstance(out, np.ndarray) else None) if n == 3 else out
+        return _fourth(x)
+    return _cube(x) if n == 3 else np.square(x) if n == 2 else +x
+
+
+def _cube(x: Any) -> Any:
+    """x·x·x in two passes: the second writes into the first one's result."""
+    out = np.square(x)
+    return np.multiply(out, x, out=out) if isinstance(out, np.ndarray) else out * x
+
+
+@blocked
+def _fourth(x: Any) -> Any:
+    return np.square(np.square(x))
 
 
 def _integer_pow_float(x: float, *, n: int) -> float:

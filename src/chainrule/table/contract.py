@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
-from chainrule.table.primitive import Linear, Primitive, register
+from chainrule.errors import DtypeError, ShapeError
+from chainrule.table.primitive import Linear, Primitive, check_axes, register
 
 Axes = tuple[tuple[int, ...], tuple[int, ...]]
 
@@ -31,12 +31,16 @@ def _dot_general(x: Any, y: Any, *, contract: Axes, batch: Axes) -> Any:
 
 
 def _dot_type(x: Any, y: Any, *, contract: Axes, batch: Axes) -> Any:
+    check_axes("the first factor", x, contract[0] + batch[0])
+    check_axes("the second factor", y, contract[1] + batch[1])
     for i, j in zip(contract[0] + batch[0], contract[1] + batch[1], strict=True):
         if x.shape[i] != y.shape[j]:
             raise ShapeError(
                 f"dimension {i} of the first factor has length {x.shape[i]}, dimension {j} of the second {y.shape[j]}",
                 given=f"{x}, {y}", fix="make these two lengths equal, e.g. transpose one factor",
             )  # fmt: skip
+    if x.dtype != y.dtype:
+        raise DtypeError("the factors differ in dtype", given=f"{x}, {y}", fix="cast them to one dtype")
     fx, fy = _free(len(x.shape), contract[0], batch[0]), _free(len(y.shape), contract[1], batch[1])
     shape = (*(x.shape[i] for i in (*batch[0], *fx)), *(y.shape[j] for j in fy))
     return type(x)(shape, x.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.table.blocks import blocked
 from chainrule.table.primitive import elementwise
 from chainrule.table.select import where
 
@@ -71,21 +72,25 @@ pow_ = elementwise(
     "pow", "x y", np.power,
     {
         "x": lambda x, y: where((x == 0) & (y == 0), 0.0, y * pow_(x, y - 1.0)),
-        "y": lambda x, y, out: where(x == 0, where(y >= 0, 0.0, NAN), out * log(x)),
+        "y": lambda x, y, out: where((x == 0) & (y >= 0), 0.0, where(x == 0, NAN, out * log(x))),
     },
     scalar=math.pow, text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
     samples=((2.0, 3.0), (0.5, -1.5), (2.0, 0.0), (1.5, 40.0)),
     kinks={"x = 0, y >= 0": "∂/∂y is 0: out stays 0 (or 1) for every y >= 0 near by"},
     undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists",
                "x = 0, y < 0": "∂/∂y is NaN: out is infinite for every y < 0"},
-    source="DLMF 4.2(iv)",
+    source="DLMF 4.2(iv)", slope_tolerance=64.0,
+    tolerance_reason="y - 1 is rounded: its error times ln x is a relative error of the slope",
 )  # fmt: skip
 
 
+@blocked
 def _sigmoid(x: Any) -> Any:
-    """1/(1 + e⁻ˣ) without overflow, to the last bit of both tails."""
-    e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, e) / (1 + e)
+    """1/(1 + e⁻ˣ), and eˣ where e⁻ˣ overflows: exact to the last bit of both tails."""
+    e = np.exp(-x)
+    out = 1 / (1 + e)
+    far = np.isinf(e)
+    return np.where(far, np.exp(x), out) if np.any(far) else out
 
 
 def _sigmoid_float(x: float) -> float:
@@ -121,6 +126,8 @@ logaddexp = elementwise(
     "logaddexp", "x y", np.logaddexp, {"x": lambda x, y: sigmoid(x - y), "y": lambda x, y: sigmoid(y - x)},
     scalar=_logaddexp_float, bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})", doc="ln(eˣ + eʸ).",
     samples=((1.0, 2.0), (-40.0, 3.0), (700.0, 710.0)), source="∂/∂x = eˣ/(eˣ + eʸ) = σ(x - y)",
+    slope_tolerance=600.0, tolerance_reason="x - y is rounded: ½ ulp of it is a relative error of the slope in the tail",
+    undefined={"x = y = ±inf": "the weights have no value: NaN"},
 )  # fmt: skip
 hypot = elementwise(
     "hypot", "x y", np.hypot,
@@ -133,7 +140,7 @@ hypot = elementwise(
 
 
 def _xlogy_float(x: float, y: float) -> float:
-    return x * math.log(y) if x != 0 or y > 0 else y if y != y else 0.0
+    return x * math.log(y) if x != 0 else y if y != y else 0.0
 
 
 xlogy = elementwise(

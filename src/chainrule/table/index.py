@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import IndexingError
-from chainrule.table.primitive import Linear, Primitive, register
+from chainrule.errors import IndexingError, ShapeError
+from chainrule.table.primitive import Linear, Primitive, check_axes, register
 
 Spec = tuple[tuple[Any, ...], ...]
 
@@ -68,6 +68,22 @@ def _scatter_add(ct: Any, *index: Any, shape: tuple[int, ...], spec: Spec) -> An
     return out
 
 
+def _scatter_type(x: Any, *index: Any, shape: tuple[int, ...], spec: Spec) -> Any:
+    whole = type(x)(shape, x.dtype)
+    _check_fits(x, _index_type(whole, *index, spec=spec))
+    return whole
+
+
+def _check_fits(v: Any, place: Any) -> None:
+    """Raise unless values of type `v` can be written where the key leads: equal shapes, or repeated along 1s."""
+    small = v.shape[max(len(v.shape) - len(place.shape), 0) :]
+    if len(v.shape) > len(place.shape) or any(
+        n not in (1, m) for n, m in zip(reversed(small), reversed(place.shape), strict=False)
+    ):
+        fix = f"give values of shape {list(place.shape)}"
+        raise ShapeError(f"the key picks entries of shape {list(place.shape)}", given=str(v), fix=fix)
+
+
 # `index` and `scatter_add` are each other's transpose. Entries that the key does not pick are inactive: `holes`.
 index = register(
     Primitive(
@@ -85,7 +101,7 @@ index = register(
         ),
         view=True,
         text="$x[$spec]",
-        latex="$x_{$spec}",
+        latex="${x}_{$spec}",
         doc="Entries of x picked by a key of integers, slices, new axes and integer arrays.",
         samples=(
             dict(shapes=[(4, 3)], spec=(("int", 1),)),
@@ -104,7 +120,7 @@ scatter_add = register(
         name="scatter_add",
         inputs=("x", "*index"),
         value=_scatter_add,
-        type_rule=lambda x, *index, shape, spec: type(x)(shape, x.dtype),
+        type_rule=_scatter_type,
         rule=Linear(
             transpose={"x": lambda emit, ct, x, *index, shape, spec: emit("index", ct, *index, spec=spec)}
         ),
@@ -126,12 +142,17 @@ def _index_update(x: Any, v: Any, *index: Any, spec: Spec) -> Any:
     return out
 
 
+def _update_type(x: Any, v: Any, *index: Any, spec: Spec) -> Any:
+    _check_fits(v, _index_type(x, *index, spec=spec))
+    return x
+
+
 index_update = register(
     Primitive(
         name="index_update",
         inputs=("x", "v", "*index"),
         value=_index_update,
-        type_rule=lambda x, v, *index, spec: x,
+        type_rule=_update_type,
         rule=Linear(
             transpose={
                 "x": lambda emit, ct, x, *index, spec: emit("index_update", ct, 0.0, *index, spec=spec),
@@ -165,12 +186,28 @@ def _put_along(ct: Any, index: Any, *, axis: int, shape: tuple[int, ...]) -> Any
     return out
 
 
+def _take_type(x: Any, index: Any, *, axis: int) -> Any:
+    check_axes("take_along", x, (axis,))
+    if len(index.shape) != len(x.shape) or any(
+        n > m for k, (n, m) in enumerate(zip(index.shape, x.shape, strict=True)) if k != axis
+    ):
+        fix = f"give an index with {len(x.shape)} dimensions, not longer than the tensor outside dimension {axis}"
+        raise ShapeError("the index does not fit the tensor", given=f"index {index}, tensor {x}", fix=fix)
+    return type(x)(index.shape, x.dtype)
+
+
+def _put_type(x: Any, index: Any, *, axis: int, shape: tuple[int, ...]) -> Any:
+    whole = type(x)(shape, x.dtype)
+    _check_fits(x, _take_type(whole, index, axis=axis))
+    return whole
+
+
 take_along = register(
     Primitive(
         name="take_along",
         inputs=("x", "index"),
         value=lambda x, index, *, axis: x[_along(index, axis)],
-        type_rule=lambda x, index, *, axis: type(x)(index.shape, x.dtype),
+        type_rule=_take_type,
         rule=Linear(
             transpose={
                 "x": lambda emit, ct, x, index, *, axis: emit(
@@ -194,7 +231,7 @@ put_along = register(
         name="put_along",
         inputs=("x", "index"),
         value=_put_along,
-        type_rule=lambda x, index, *, axis, shape: type(x)(shape, x.dtype),
+        type_rule=_put_type,
         rule=Linear(
             transpose={
                 "x": lambda emit, ct, x, index, *, axis, shape: emit("take_along", ct, index, axis=axis)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.errors import DtypeError, IndexingError, ShapeError
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, is_const, walk
 
 # Note [Rules]
@@ -111,6 +111,8 @@ class Primitive:
         `value` may return memory of its input.
     kinks, undefined, facts, domain, source
         Sentences for people; `domain` is an interval per input.
+    tolerance, slope_tolerance, tolerance_reason
+        Error of the value and of each partial, in units of the last place, and why it is more than 4.
     samples
         Points for tests, docs and plots: tuples of numbers, or dicts with `shapes` and parameters.
     """
@@ -137,6 +139,7 @@ class Primitive:
     domain: tuple[tuple[float, float], ...] = ()
     samples: tuple[Any, ...] = ()
     tolerance: float = 4.0
+    slope_tolerance: float = 4.0
     tolerance_reason: str = ""
     kinks: Mapping[str, str] = field(default_factory=dict)
     undefined: Mapping[str, str] = field(default_factory=dict)
@@ -231,17 +234,20 @@ def is_bounded(p: Primitive) -> bool:
 # --- builders shared by the families -------------------------------------------------------------
 
 
-def elementwise_type(name: str, result: str) -> Callable[..., Any]:
-    """Type rule of an elementwise primitive: equal shapes and dtypes in, the same out (or bool)."""
+def elementwise_type(name: str, result: str, conditions: int = 0) -> Callable[..., Any]:
+    """Type rule of an elementwise primitive: equal shapes and dtypes in, the same out (or bool).
+
+    The first `conditions` inputs are truth values.
+    """
 
     def rule(*types: Any, **params: Any) -> Any:
-        first = types[-1]  # `where` has its condition first
-        for t in types:
+        first = types[-1]
+        for k, t in enumerate(types):
             if t.shape != first.shape:
                 given = ", ".join(map(str, types))
                 fix = "make the shapes equal, or 1 where they should repeat"
                 raise ShapeError(f"inputs of {name} differ in shape", given=given, fix=fix)
-            if t.dtype != first.dtype and t is not types[0]:
+            if k >= conditions and t.dtype != first.dtype:
                 given = ", ".join(map(str, types))
                 raise DtypeError(
                     f"inputs of {name} differ in dtype", given=given, fix="cast them to one dtype"
@@ -286,10 +292,19 @@ def reduced_shape(shape: Sequence[int], axis: Sequence[int], keepdims: bool) -> 
     return tuple(n for i, n in enumerate(shape) if i not in axis)
 
 
-def reduction_type(result: str) -> Callable[..., Any]:
+def check_axes(name: str, x: Any, axis: Sequence[int]) -> None:
+    """Raise unless each of the canonical `axis` is a dimension of `x`."""
+    for a in axis:
+        if not 0 <= a < len(x.shape):
+            fix = f"use an axis in 0..{len(x.shape) - 1}" if x.shape else "a tensor of shape [] has no axes"
+            raise IndexingError(f"{name} has no axis {a}", given=str(x), fix=fix)
+
+
+def reduction_type(name: str, result: str) -> Callable[..., Any]:
     """Type rule of a reduction with canonical `axis` (sorted, not negative) and `keepdims`."""
 
     def rule(x: Any, *, axis: tuple[int, ...], keepdims: bool, **params: Any) -> Any:
+        check_axes(name, x, axis)
         dtype = {"bool": np.dtype(bool), "int": np.dtype(np.int64)}.get(result, x.dtype)
         if result == "real" and dtype.kind == "c":
             dtype = np.empty(0, dtype).real.dtype
@@ -304,7 +319,7 @@ def reduction(name: str, value: Callable[..., Any], rule: Rule | None, **fields:
     shown = name.replace("_", r"\_")
     fields.setdefault("latex", r"\operatorname{%s}_{$axis}($x)" % shown)
     fields.setdefault("text", f"{name}($x)")
-    return register(Primitive(name, ("x",), value, reduction_type(result), rule, kind="reduction", **fields))
+    return register(Primitive(name, ("x",), value, reduction_type(name, result), rule, kind="reduction", **fields))
 
 
 __all__ = [
@@ -317,6 +332,7 @@ __all__ = [
     "Partials",
     "Primitive",
     "Rule",
+    "check_axes",
     "count_along",
     "elementwise",
     "elementwise_type",

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.table.exponential import exp
+from chainrule.errors import ShapeError
+from chainrule.table.blocks import is_large, total
 from chainrule.table.formula import Param, apply
 from chainrule.table.primitive import (
     Jvp,
     Linear,
     Partials,
     Primitive,
+    check_axes,
     count_along,
     reduced_shape,
     reduction,
@@ -45,8 +47,14 @@ def _sum_transpose(emit: Any, ct: Any, x: Any, *, axis: tuple[int, ...], keepdim
     return spread(emit, ct, x.shape, axis, keepdims)
 
 
+def _sum(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
+    if len(axis) == x.ndim and not keepdims and is_large(x) and x.dtype.kind == "f":
+        return total(x)
+    return np.add.reduce(x, axis, keepdims=keepdims)
+
+
 sum_ = reduction(
-    "sum", lambda x, *, axis, keepdims: np.add.reduce(x, axis, keepdims=keepdims), Linear(transpose={"x": _sum_transpose}),
+    "sum", _sum, Linear(transpose={"x": _sum_transpose}),
     latex=r"\sum $x", doc="Sum over axes.", samples=(*_AXES, dict(shapes=[(0, 3)], axis=(0,), keepdims=False)),
     source="the transpose of summing is repeating",
 )  # fmt: skip
@@ -59,7 +67,7 @@ def _mean_transpose(emit: Any, ct: Any, x: Any, *, axis: tuple[int, ...], keepdi
 
 def _mean(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     n = count_along(x.shape, axis)
-    return np.sum(x, axis, keepdims=keepdims) / x.dtype.type(n)
+    return _sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(n)
 
 
 mean = reduction(
@@ -126,10 +134,39 @@ def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     return out if keepdims else out.reshape(reduced_shape(x.shape, axis, False))
 
 
+def _softmax(x: Any, *, axis: tuple[int, ...]) -> Any:
+    if not x.size:
+        return x
+    e = np.exp(x - np.max(x, axis, keepdims=True))
+    return e / np.sum(e, axis, keepdims=True)
+
+
+def _softmax_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: tuple[int, ...]) -> Any:
+    (t,) = tangents
+    mean_change = emit("sum", emit("mul", out, t), axis=axis, keepdims=True)
+    return emit("mul", out, emit("sub", t, mean_change))
+
+
+softmax = register(
+    Primitive(
+        name="softmax",
+        inputs=("x",),
+        value=_softmax,
+        type_rule=lambda x, *, axis: x,
+        rule=Jvp(_softmax_push),
+        bounded=True,
+        text="softmax($x)",
+        latex=r"\operatorname{softmax}($x)",
+        doc="eˣ/Σeˣ over axes: the slope of logsumexp, without overflow.",
+        samples=tuple(dict(shapes=s["shapes"], axis=s["axis"]) for s in _AXES),
+        undefined={"all entries -inf": "the weights 0/0 have no value: NaN"},
+        source="∂sᵢ/∂xⱼ = sᵢ(δᵢⱼ - sⱼ)",
+    )
+)
 logsumexp = reduction(
-    "logsumexp", _logsumexp, Partials({"x": lambda x, out: exp(x - out)}),
+    "logsumexp", _logsumexp, Partials({"x": lambda x, *, axis: apply("softmax", x, axis=axis)}),
     bounded=True, latex=r"\ln \sum e^{$x}", doc="ln Σ eˣ over axes, without overflow.", samples=_AXES,
-    undefined={"all entries -inf": "the weights 0/0 have no value: NaN"}, source="∂/∂xᵢ = e^{xᵢ}/Σeˣ = e^{xᵢ - out}",
+    undefined={"all entries -inf": "the weights 0/0 have no value: NaN"}, source="∂/∂xᵢ = e^{xᵢ}/Σeˣ; as e^{xᵢ - out} it would lose its digits where |x| is large",
 )  # fmt: skip
 
 
@@ -166,12 +203,22 @@ def _others(x: Any, axis: int) -> Any:
     return left * right
 
 
+def _along_one(name: str, dtype: np.dtype | None = None) -> Any:
+    """Type rule of a reduction along one axis."""
+
+    def rule(x: Any, *, axis: int, keepdims: bool) -> Any:
+        check_axes(name, x, (axis,))
+        return type(x)(reduced_shape(x.shape, (axis,), keepdims), dtype or x.dtype)
+
+    return rule
+
+
 prod = register(
     Primitive(
         name="prod",
         inputs=("x",),
         value=lambda x, *, axis, keepdims: np.prod(x, axis, keepdims=keepdims),
-        type_rule=lambda x, *, axis, keepdims: type(x)(reduced_shape(x.shape, (axis,), keepdims), x.dtype),
+        type_rule=_along_one("prod"),
         rule=Partials({"x": lambda x, *, axis: _others(x, axis)}),
         kind="reduction",
         text="prod($x)",
@@ -204,12 +251,20 @@ edge = register(
         source="a constant",
     )
 )
+
+def _cast_like_type(x: Any, y: Any) -> Any:
+    if x.shape != y.shape:
+        fix = "make the shapes equal"
+        raise ShapeError("inputs of cast_like differ in shape", given=f"{x}, {y}", fix=fix)
+    return y
+
+
 cast_like = register(
     Primitive(
         name="cast_like",
         inputs=("x", "y"),
         value=lambda x, y: np.asarray(x).astype(np.asarray(y).dtype),
-        type_rule=lambda x, y: type(x)(x.shape, y.dtype),
+        type_rule=_cast_like_type,
         rule=None,
         text="cast($x)",
         latex="$x",
@@ -293,15 +348,23 @@ def _recurrence_transpose(emit: Any, ct: Any, a: Any, b: Any, *, axis: int, reve
     return emit("linear_recurrence", moved, ct, axis=axis, reverse=not reverse)
 
 
+def _recurrence_type(a: Any, b: Any, *, axis: int, reverse: bool) -> Any:
+    check_axes("linear_recurrence", b, (axis,))
+    if a != b:
+        fix = "make shapes and dtypes equal"
+        raise ShapeError("the factors and the terms of a recurrence differ", given=f"{a}, {b}", fix=fix)
+    return b
+
+
 linear_recurrence = register(
     Primitive(
         name="linear_recurrence",
         inputs=("a", "b"),
         value=_recurrence,
-        type_rule=lambda a, b, *, axis, reverse: b,
+        type_rule=_recurrence_type,
         rule=Jvp(_recurrence_push, transpose={"b": _recurrence_transpose}),
         text="linear_recurrence($a, $b)",
-        latex=r"y_i = $a_i y_{i-1} + $b_i",
+        latex=r"y_i = ${a}_i y_{i-1} + ${b}_i",
         doc="yᵢ = aᵢ yᵢ₋₁ + bᵢ along an axis.",
         samples=(
             dict(shapes=[(4,), (4,)], axis=0, reverse=False),
@@ -329,9 +392,7 @@ def _place(name: str, value: Any, doc: str) -> Primitive:
             name=name,
             inputs=("x",),
             value=lambda x, *, axis, keepdims: value(x, axis, keepdims=keepdims),
-            type_rule=lambda x, *, axis, keepdims: type(x)(
-                reduced_shape(x.shape, (axis,), keepdims), np.dtype(np.int64)
-            ),
+            type_rule=_along_one(name, np.dtype(np.int64)),
             rule=None,
             text=f"{name}($x)",
             latex=r"\operatorname{%s} $x" % name,

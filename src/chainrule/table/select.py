@@ -57,11 +57,14 @@ isinf = _test("isinf", np.isinf, math.isinf, "Whether an entry is infinite.")
 isfinite = _test("isfinite", np.isfinite, math.isfinite, "Whether an entry is a finite number.")
 
 
+_where_types = elementwise_type("where", "same", conditions=1)
+
+
 def _where_type(condition: Any, x: Any, y: Any) -> Any:
     if condition.dtype != np.bool_:
         fix = "compare first, e.g. where(c != 0, x, y)"
         raise DtypeError("the condition of where is not a truth value", given=str(condition), fix=fix)
-    return elementwise_type("where", "same")(condition, x, y)
+    return _where_types(condition, x, y)
 
 
 # Note [NaN goes through]

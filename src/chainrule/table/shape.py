@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import IndexingError, ShapeError
-from chainrule.table.primitive import Linear, Primitive, register
+from chainrule.errors import ShapeError
+from chainrule.table.primitive import Linear, Primitive, check_axes, register
 
 # Note [Explicit broadcast]
 # Inside a graph, elementwise primitives take inputs of equal shape: `broadcast` is an equation of its own (eager nodes
@@ -120,10 +120,7 @@ broadcast = register(
 
 def _axis_type(name: str) -> Any:
     def rule(x: Any, *, axis: int, **params: Any) -> Any:
-        if not 0 <= axis < len(x.shape):
-            raise IndexingError(
-                f"{name} has no axis {axis}", given=str(x), fix=f"use an axis in 0..{len(x.shape) - 1}"
-            )
+        check_axes(name, x, (axis,))
         return x
 
     return rule

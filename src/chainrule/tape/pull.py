@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import GraphFreedError
-from chainrule.ir.types import FLOAT, type_of
+from chainrule.ir.types import FLOAT, Type, type_of
+from chainrule.table.blocks import BLOCK, LARGE
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of, values_read
@@ -229,6 +230,8 @@ Pull = Callable[[Node, Any], Any]
 def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
     """Pullback of an elementwise node on real arrays."""
     function = array_function(p, wanted)
+    if any(_operations(f) > 1 for f in products(p, wanted)):
+        function = _in_blocks(function)
     live = [k for k, w in enumerate(wanted) if w]
     nary, two = p.nary, len(p.inputs) == 2
 
@@ -247,6 +250,40 @@ def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
         return [(parents[k], settle(c, args[k])) for k, c in zip(live, cts, strict=True)]
 
     return pull
+
+
+def _operations(f: Formula) -> int:
+    return sum(isinstance(g, Apply) for g in walk(f))
+
+
+def _in_blocks(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+    """Large arrays of one shape are gone through in blocks: the formula's temporaries stay in cache."""
+
+    def call(ct: Any, *rest: Any) -> tuple[Any, ...]:
+        *values, params = rest
+        shape = ct.shape
+        large = [v for v in (ct, *values) if v.__class__ is np.ndarray]
+        if not large or large[0].size < LARGE or not all(_goes_along(v, shape) for v in (ct, *values)):
+            return function(ct, *rest)
+        flat = [v.reshape(-1) if v.__class__ is np.ndarray and v.shape == shape else v for v in (ct, *values)]
+        whole: list[Any] = []
+        for i in range(0, ct.size, BLOCK):
+            parts = function(*[v[i : i + BLOCK] if v.__class__ is np.ndarray and v.ndim else v for v in flat], params)
+            if not whole:
+                whole = [np.empty(ct.size, part.dtype) if hasattr(part, "dtype") else None for part in parts]
+            for out, part in zip(whole, parts, strict=True):
+                if out is not None:
+                    out[i : i + BLOCK] = part
+        return tuple(part if out is None else out.reshape(shape) for out, part in zip(whole, parts, strict=True))
+
+    return call
+
+
+def _goes_along(v: Any, shape: tuple[int, ...]) -> bool:
+    """Whether a value can be cut into the same blocks: of this shape and contiguous, a number, or not read."""
+    if v.__class__ is np.ndarray:
+        return v.ndim == 0 or v.shape == shape and (v.flags.c_contiguous or v.ndim == 1)
+    return not isinstance(v, Type) or v.shape == shape or v.shape == ()
 
 
 def index_pull(node: Node, ct: Any) -> Any:
@@ -271,6 +308,17 @@ def general_pull(node: Node, ct: Any) -> Any:
     wanted = [q is not None and q.pull is not None for q in parents]
     pulled = pullback(node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit)
     return [(parents[k], settle(c, args[k])) for k, c, _ in pulled]
+
+
+def composite_pull(node: Node, ct: Any) -> Any:
+    """Pullback of a recognised composite: that of the function it is read as, straight to its variable."""
+    assert node.reading is not None
+    name, x, params = node.reading
+    p, value = TABLE[name], _array(x.value)
+    ct = _array(dense(ct))
+    out = p.value(value, **params)
+    pulled = pullback(p, (value,), out, params, ct, None, (True,), numbers.emit)
+    return [(x.node, settle(c, x.value)) for _, c, _ in pulled]
 
 
 def _array(v: Any) -> Any:
@@ -331,4 +379,5 @@ def freed(node: Node, ct: Any) -> Any:
     )
 
 
-freed.reads = NOTHING  # type: ignore[attr-defined]
+_with_reads(freed, NOTHING)
+_with_reads(composite_pull, ARRAYS)

@@ -95,8 +95,7 @@ def check_differences(
     The absolute tolerance is a billionth of the largest entry; a point outside the domain is an error.
     """
     wanted = case.differentiable()
-    size = [np.where(a == 0, 1.0, np.abs(a)) if k in wanted else 0.0 for k, a in enumerate(case.args)]
-    ts = [t if t is None else t * s for t, s in zip(tangents_for(case, wanted, rng), size, strict=True)]
+    ts = [t if t is None else t * _size(case, a) for t, a in zip(tangents_for(case, wanted, rng), case.args, strict=True)]
 
     def moved(s: float) -> Any:
         return case.value(*(a if t is None else a + s * t for a, t in zip(case.args, ts, strict=True)))
@@ -129,7 +128,7 @@ def check_second_order(case: Case, rng: np.random.Generator) -> None:
 
     gradient = grad(weighted, argnums=tuple(range(len(wanted))))
     at = [case.args[k] for k in wanted]
-    ts, ss = ([random_like(rng, a) * _size(a) for a in at] for _ in range(2))
+    ts, ss = ([random_like(rng, a) * _size(case, a) for a in at] for _ in range(2))
     ht, hs = (jvp(lambda *xs: _flat(gradient(*xs)), at, d)[1] for d in (ts, ss))
     moved = lambda s: _flat_array(gradient(*(a + s * t for a, t in zip(at, ts, strict=True))))  # noqa: E731
     numeric, scale = _scaled(moved)
@@ -140,8 +139,10 @@ def check_second_order(case: Case, rng: np.random.Generator) -> None:
     assert abs(left - right) <= 1e-11 * (size + more), f"<s, H t> = {left}, <t, H s> = {right}"
 
 
-def _size(a: Any) -> Any:
-    return np.where(a == 0, 1.0, np.abs(a))
+def _size(case: Case, a: Any) -> Any:
+    """How far to move `a`: by its own size, or where it is 0 by that of the largest argument."""
+    top = max((float(np.max(np.abs(case.args[k]), initial=0.0)) for k in case.differentiable()), default=0.0)
+    return np.where(a == 0, top or 1.0, np.abs(a))
 
 
 def filled(case: Case, wanted: Sequence[int], xs: Sequence[Any]) -> list[Any]:

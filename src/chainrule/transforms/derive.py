@@ -10,17 +10,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule.errors import UnsupportedError
-from chainrule.ir.types import type_of
+from chainrule.ir.types import FLOAT, type_of
 from chainrule.table.formula import Apply, Const, Emit, Formula, fold, is_const
 from chainrule.table.primitive import (
     TABLE,
+    Body,
     Jvp,
     Linear,
     Partials,
     Primitive,
+    count_along,
     is_bounded,
     partials_of,
     reduced_shape,
@@ -63,6 +63,8 @@ def pullback(
         from chainrule.transforms.linearize import pull_jvp
 
         pulled = ((k, c, None) for k, c in pull_jvp(p, args, out, params, ct, wanted, emit))
+    elif isinstance(rule, Body):  # with several outputs out, ct and mask are tuples, None for a ct that is zero
+        pulled = rule.pull(emit, args, out, ct, mask, wanted, **params)
     else:
         raise UnsupportedError(
             f"{p.name} has no derivative in reverse mode", fix="detach its result if that is meant"
@@ -89,6 +91,8 @@ def pushforward(
         result = _push_linear(p, rule, args, params, tangents, emit)
     elif isinstance(rule, Jvp):
         result = rule.push(emit, args, tangents, out, **params)
+    elif isinstance(rule, Body):
+        return rule.push(emit, args, out, tangents, **params)
     else:
         raise UnsupportedError(
             f"{p.name} has no derivative in forward mode", fix="use reverse mode for this function"
@@ -187,9 +191,7 @@ def _environment(
     env = dict(params)
     if p.kind == "reduction":
         shape, axis = type_of(args[0]).shape, params["axis"]
-        env["count"] = int(
-            np.prod([shape[a] for a in ((axis,) if isinstance(axis, int) else axis)], dtype=int)
-        )
+        env["count"] = count_along(shape, (axis,) if isinstance(axis, int) else axis)
     return values, env, {}
 
 
@@ -246,17 +248,19 @@ def _pull_linear(
 def _carry(
     rule: Any, fn: Any, reads: Any, index: Any, params: Any, ct: Any, mask: Any, name: str, emit: Emit
 ) -> Any:
-    """The mask of an argument: the transpose, applied to the mask as zeros and ones, other factors as ones."""
+    """The mask of an argument: the transpose, applied to the mask as zeros and ones, other factors as ones.
+
+    Indices stay what they are.
+    """
     if mask is None:
         if not getattr(rule, "holes", False):
             return None
         t = type_of(ct)
-        mask = emit("eq", emit("zeros", shape=t.shape, dtype=np.dtype(np.float64)), 0.0)
+        mask = emit("eq", emit("zeros", shape=t.shape, dtype=FLOAT.dtype), 0.0)
     ones = [
-        r if r is reads[i] and _is_type(r) else emit("eq", _zero_like(emit, r), 0.0)
-        for i, r in enumerate(reads)
+        r if r_name == "index" or _is_type(r) else _count(emit, emit("eq", _zero_like(emit, r), 0.0))
+        for r_name, r in zip(transpose_reads(fn), reads, strict=True)
     ]
-    ones = [o if _is_type(o) else _count(emit, o) for o in ones]
     return emit("ne", fn(emit, _count(emit, mask), *ones, *index, **params), 0.0)
 
 
@@ -266,11 +270,11 @@ def _is_type(v: Any) -> bool:
 
 def _zero_like(emit: Emit, v: Any) -> Any:
     t = type_of(v)
-    return emit("zeros", shape=t.shape, dtype=np.dtype(np.float64))
+    return emit("zeros", shape=t.shape, dtype=FLOAT.dtype)
 
 
 def _count(emit: Emit, mask: Any) -> Any:
-    return emit("cast", mask, dtype=np.dtype(np.float64))
+    return emit("cast", mask, dtype=FLOAT.dtype)
 
 
 def _bits(emit: Emit, counts: list[Any]) -> list[Any]:
@@ -362,7 +366,7 @@ def _fit(emit: Emit, mask: Any, c: Any) -> Any:
     return mask if type_of(mask).shape == shape else emit("broadcast", mask, shape=shape)
 
 
-def _as_dtype(emit: Emit, v: Any, dtype: np.dtype) -> Any:
+def _as_dtype(emit: Emit, v: Any, dtype: Any) -> Any:
     return v if type_of(v).dtype == dtype else emit("cast", v, dtype=dtype)
 
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
-from chainrule.ir.types import Type, type_of
+from chainrule.ir.types import Type, broadcast_shapes, type_of
 from chainrule.table.formula import Emit
 from chainrule.table.primitive import TABLE, Primitive
 from chainrule.transforms.derive import pullback
@@ -41,7 +39,7 @@ def _infer(p: Primitive, args: Sequence[Any], params: dict[str, Any]) -> Type:
     types = [type_of(a) for a in args]
     if p.kind == "elementwise":
         tangents = [t for a, t in zip(args, types, strict=True) if isinstance(a, _Tangent)]
-        return Type(np.broadcast_shapes(*(t.shape for t in types)), tangents[0].dtype)
+        return Type(broadcast_shapes(*(t.shape for t in types)), tangents[0].dtype)
     return p.type_rule(*types, **params)
 
 

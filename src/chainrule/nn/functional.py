@@ -1,0 +1,6 @@
+"""torch.nn.functional's names, as far as they are there."""
+
+from chainrule.ops.elementwise import relu, sigmoid, softplus, tanh
+from chainrule.ops.reduce import log_softmax, softmax
+
+__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "softplus", "tanh"]

@@ -1,0 +1,1 @@
+"""Passes: Graph → Graph with the same meaning."""

@@ -1,0 +1,1 @@
+"""From a function, or a computed tensor, to its graph."""
