@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.config import KEEP_BYTES
-from chainrule.errors import DataError, InferenceError, ShapeError
+from chainrule.errors import DataError, DtypeError, InferenceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.source import trim, user_frame
 from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
@@ -98,13 +98,13 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
     m = current()
     values, nodes, strong = operands(args)
-    if (p.kind == "elementwise" or p.name in _PROMOTED) and not _all_float64(values):
+    if (p.kind == "elementwise" or p.name in _PROMOTED) and not _one_dtype(values, strong):
         promote(p, values, nodes, strong, m)
     if p.view and values[0].__class__ is float and isinstance(args[0], Handle):
         values[0] = share(args[0])
     out = compute(p, values, params)
     t = new(Tensor)
-    t.v = out
+    t.v = np.float64(out) if m.inference and out.__class__ is float else out  # not for the quick ways
     t.n = record(p, values, nodes, out, params, m)
     t.base = None
     if p.view and out.__class__ is _ndarray and isinstance(args[0], Handle) and np.may_share_memory(out, values[0]):
@@ -112,20 +112,24 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     return t
 
 
-def _all_float64(values: list[Any]) -> bool:
-    """Nothing to promote: float64 arrays, and numbers that take their dtype."""
-    arrays = False
-    for k, v in enumerate(values):
-        c = v.__class__
-        if c is _ndarray:
-            if v.dtype is not FLOAT64:
+def _one_dtype(values: list[Any], strong: list[bool]) -> bool:
+    """Nothing to promote: floating point values of one dtype, and numbers, which take it."""
+    dtype = None
+    for v, s in zip(values, strong, strict=True):
+        if s:
+            d = FLOAT64 if v.__class__ is float else v.dtype
+            if dtype is None:
+                dtype = d
+            elif d is not dtype:
                 return False
-            arrays = True
-        elif c is int:
-            values[k] = float(v)
-        elif c is not float:
+        elif v.__class__ is not float and v.__class__ is not int:
             return False
-    return arrays
+    if dtype is None or dtype.kind not in "fc":
+        return False
+    if dtype is not FLOAT64 and not all(strong):
+        with quiet():
+            values[:] = [v if s else dtype.type(v) for v, s in zip(values, strong, strict=True)]
+    return True
 
 
 def share(t: Any) -> _ndarray:
@@ -212,10 +216,13 @@ def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node |
 
 
 def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
-    """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings."""
+    """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings.
+
+    Beside arrays, a Python float takes their dtype; alone it is a float64.
+    """
     try:
         with quiet():
-            out = p.value(*[np.float64(v) if v.__class__ is float else v for v in values], **params)
+            out = p.value(*(map(np.float64, values) if _all_floats(values) else values), **params)
     except (ValueError, IndexError, TypeError):
         explain_failure(p, values, params)
         raise
@@ -242,7 +249,10 @@ def explain_failure(p: Primitive, arrays: list[Any], params: dict[str, Any]) -> 
                 f"shapes do not fit in {p.name}", given=", ".join(map(str, types)),
                 fix="make the shapes equal, or 1 where they should repeat (compared from the last dimension)",
             ) from None  # fmt: skip
-        return
+        raise DtypeError(
+            f"{p.name} is not there for {types[-1].dtype}", given=", ".join(map(str, types)),
+            fix="cast to numbers first, e.g. x.double()",
+        ) from None  # fmt: skip
     p.type_rule(*types, **params)
 
 
@@ -300,7 +310,7 @@ def record(
     if n.__class__ is ScopedNode:
         n.reading, n.scope = reading, m.scope[0] if m.scope else None
     if plan is not None:
-        _check_inference(nodes)
+        _check_inference(nodes, plan.keep)
         n.pull = plan.pull if reading is None else composite_pull
         n.out = out if plan.keep_out else _small(out)
         kept_values = [v if k else _small(v) for v, k in zip(values, plan.keep, strict=True)]
@@ -341,11 +351,16 @@ def _small(v: Any) -> Any:
 _INFERENCE = -1  # depth of nodes made under inference_mode: they have no history and never take part in one
 
 
-def _check_inference(nodes: Sequence[Node | None]) -> None:
-    for q in nodes:
-        if q is not None and q.pull is None and q.depth == _INFERENCE:
+def made_under_inference(n: Node) -> bool:
+    """Whether a node was made under `inference_mode`."""
+    return n.pull is None and n.depth == _INFERENCE
+
+
+def _check_inference(nodes: Sequence[Node | None], keep: Sequence[bool]) -> None:
+    for q, k in zip(nodes, keep, strict=True):
+        if k and q is not None and made_under_inference(q):
             raise InferenceError(
-                "a tensor made under inference_mode meets a computation that is recorded",
+                "a tensor made under inference_mode would be kept for a backward pass",
                 given=f"made at {q.source}", fix="make it under no_grad instead, or pass its .clone()",
             )  # fmt: skip
 
@@ -562,6 +577,7 @@ def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
     if m.grad and p.rule is not None and (tracked[0] or tracked[1]):
         plan = _plan(p, tracked, False, False)
         assert plan is not None
+        _check_inference((a, b), plan.keep)
         n.a, n.b = a, b
         n.x = u if plan.keep[0] else _small(u)
         n.y = v if plan.keep[1] else _small(v)

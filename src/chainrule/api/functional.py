@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import dispatch
-from chainrule.dispatch import Handle, View, wrap
+from chainrule.dispatch import Handle, wrap
 from chainrule.eager.backward import _gradient_tensor, collect, node_of, pull_back, push_forward, restrict
 from chainrule.errors import ArgumentError, DerivativeError, NotScalarError, ShapeError
 from chainrule.ops import array, creation
@@ -28,7 +28,7 @@ _ALIAS = TABLE["alias"]
 
 
 def alias(x: Any) -> Any:
-    """`x` under a new identity, tracked; it borrows the memory of `x`."""
+    """A copy of `x` under a new identity, tracked: the function may change it in place, the caller may change `x`."""
     t = creation.as_tensor(x)
     if not is_inexact(t.dtype):
         raise creation.integer_gradient(t.dtype)
@@ -38,12 +38,7 @@ def alias(x: Any) -> Any:
     n.x, n.y, n.params = small(t.v), None, None
     n.out, n.pull = small(t.v), array_pull(_ALIAS, (True,), False)
     n.code, n.at = dispatch.source_code()
-    made = wrap(t.v, n)
-    if t.v.__class__ is np.ndarray:
-        made.v = t.v.view()
-        made.v.flags.writeable = False  # borrowed: an in-place change would reach the caller's array
-        made.base = View(made, n, ())
-    return made
+    return wrap(np.array(t.v) if t.v.__class__ is np.ndarray else t.v, n)
 
 
 class _Run:
@@ -72,6 +67,7 @@ class _Run:
                 )
             result, self.aux = result
         self.out = creation.as_tensor(result)
+        self.outside = self.recorded and self._reaches_outside()
 
     def pack(self, values: Sequence[Any]) -> Any:
         return values[0] if self.single else tuple(values)
@@ -79,20 +75,19 @@ class _Run:
     def depends(self) -> bool:
         return node_of(self.out).pull is not None
 
-    def outside(self) -> bool:
+    def _reaches_outside(self) -> bool:
         """Whether a tracked value from outside this transform is on the way: then the walk itself is recorded."""
-        if not self.recorded or not self.depends():
+        if not self.depends():
             return False
-        order = collect([node_of(self.out)])
-        aliases = set(self.nodes)
-        if any(n.a is not None for n in aliases):
+        if any(n.a is not None for n in self.nodes):
             return True
-        inner = set(restrict(order, aliases))
+        order = collect([node_of(self.out)])
+        inner = set(restrict(order, set(self.nodes)))
         return any(n not in inner for n in order)
 
     def plain(self, t: Any) -> Any:
         """A result without this transform's tape."""
-        if self.recorded and self.outside():
+        if self.outside:
             return t
         n = node_of(t)
         return t if n.pull is None else creation.make_leaf(t.v if t.v.__class__ is float else np.array(t.v))
@@ -125,7 +120,7 @@ def _seed(run: _Run, weights: Any, recorded: bool) -> Any:
 
 def _pull(run: _Run, weights: Any = None, recorded: bool | None = None) -> list[Any]:
     """Cotangents of the aliased arguments; zeros where the output does not depend on one."""
-    recorded = run.outside() or _is_tracked(weights) and run.recorded if recorded is None else recorded
+    recorded = run.outside or _is_tracked(weights) and run.recorded if recorded is None else recorded
     if run.depends():
         cts, _ = pull_back([(node_of(run.out), _seed(run, weights, recorded))], set(run.nodes), recorded)
     else:
@@ -294,7 +289,7 @@ def _push(run: _Run, tangents: Sequence[Any]) -> Any:
                 given=given,
                 fix="make the shapes equal",
             )
-    recorded = run.outside() or run.recorded and any(_is_tracked(t) for t in ts)
+    recorded = run.outside or run.recorded and any(_is_tracked(t) for t in ts)
     if recorded:
         seeds = {
             n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype)

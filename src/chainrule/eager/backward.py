@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import Handle, node_of, wrap
+from chainrule.tape.memory import written_after
 from chainrule.errors import (
     ArgumentError,
     DerivativeError,
@@ -98,8 +99,9 @@ def check_overwritten(steps: list[Node]) -> None:
     if not steps or _last_overwrite < steps[-1].serial:
         return
     for n in steps:
-        for name, value_node in _reads(n):
-            hit = _stale(value_node, n.serial)
+        for name, value_node, value in _reads(n):
+            hit = _stale(value_node, n.serial) if value_node is not None else None
+            hit = hit or written_after(value, n.serial)
             if hit is not None:
                 what = f"its result ({n.name} keeps it)" if name == "out" else f"its input '{name}'"
                 raise OverwrittenError(
@@ -109,14 +111,19 @@ def check_overwritten(steps: list[Node]) -> None:
                 )  # fmt: skip
 
 
-def _reads(n: Node) -> list[tuple[str, Node]]:
+def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
+    """What the pullback of a node reads: name, node (None: a constant) and value."""
     p = n.p
-    wanted = tuple(
-        i for i, q in zip(p.inputs, n.parents, strict=False) if q is not None and q.pull is not None
-    )
+    given = list(zip(p.inputs, n.parents, n.args, strict=False))
+    wanted = tuple(i for i, q, _ in given if q is not None and q.pull is not None)
     reads = values_read(p, wanted if not p.inputs[0].startswith("*") else p.inputs)
-    found = [(i, q) for i, q in zip(p.inputs, n.parents, strict=False) if i in reads and q is not None]
-    return [*found, ("out", n)] if "out" in reads else found
+    found = [(i, q, v) for i, q, v in given if i in reads and not _entry(q, v)]
+    return [*found, ("out", n, n.out)] if "out" in reads else found
+
+
+def _entry(q: Node | None, v: Any) -> bool:
+    """A number read out of an array, as in `x[i] = x[i - 1] * r`: it is kept as it was, whatever becomes of the array."""
+    return v.__class__ is float and q is not None and q.p is not None and q.p.view
 
 
 def _stale(value: Node, serial: int) -> Source | None:

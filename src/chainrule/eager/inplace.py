@@ -6,6 +6,7 @@ line. Backward looks at the marks only where a node was recorded before the last
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,14 +14,15 @@ import numpy as np
 from chainrule import dispatch
 from chainrule.dispatch import Handle, View, record, share
 from chainrule.eager.backward import mark_overwritten, node_of
-from chainrule.errors import DtypeError, LeafInPlaceError, ShapeError
+from chainrule.tape.memory import note_written
+from chainrule.errors import ArgumentError, DtypeError, LeafInPlaceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.ops.creation import as_tensor
-from chainrule.ops.index import spec_of
+from chainrule.ops.index import picked, spec_of
 from chainrule.source import Source, user_frame
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
-from chainrule.tape.modes import current
+from chainrule.tape.modes import current, scope
 from chainrule.tape.node import Leaf, Node, next_serial, small
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import pair
@@ -43,21 +45,49 @@ def refresh(t: Any) -> Node:
 dispatch.refresh = refresh
 
 
-def replace(t: Any, new: Any, name: str) -> Any:
+# What an in-place operation itself keeps for the backward pass is the old value: it works on a copy where its rule reads
+# its inputs, and the overwrite counts from before the operation, so that only what was recorded earlier is stale.
+_READS_NOTHING = frozenset({"add_", "sub_", "neg_"})
+
+
+def apply(t: Any, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], name: str) -> Any:
+    """`t` becomes op(t, …), in the memory that it has."""
+    serial = next_serial()
+    operands: tuple[Any, ...] = (t, *args)
+    if name not in _READS_NOTHING and current().grad and any(_tracked(a) for a in operands):
+        operands = tuple(_apart(a, t) for a in operands)
+    frame = user_frame(2)
+    with scope(name.rstrip("_"), frame.f_code, frame.f_lasti):
+        new = op(*operands, **kwargs)
+    return replace(t, new, name, serial)
+
+
+def _tracked(a: Any) -> bool:
+    return isinstance(a, Handle) and node_of(a).pull is not None
+
+
+def _apart(a: Any, t: Any) -> Any:
+    """`a` with its value in memory of its own, if `t` is going to overwrite it."""
+    if not isinstance(a, Handle) or a.v.__class__ is not np.ndarray or t.v.__class__ is not np.ndarray:
+        return a
+    return dispatch.wrap(np.array(a.v), node_of(a)) if np.may_share_memory(a.v, t.v) else a
+
+
+def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:
     """`t` becomes the value of `new`, in the memory that it has; `name` is the operation, for errors."""
     root = dispatch.view(t).root if t.base is not None else t
     _check(t, root, new, name)
     m = current()
     node = node_of(t)
     tracked = m.grad and (node.pull is not None or node_of(new).pull is not None)
-    _mark(root)
+    mark(root, serial)
     if t.v.__class__ is np.ndarray:
         np.copyto(t.v, new.v, casting="unsafe")
     else:
-        t.v = new.v if t.v.__class__ is type(new.v) else type_of(t.v).dtype.type(new.v)
+        t.v = new.v if t.v.__class__ is type(new.v) else dispatch.plain(type_of(t.v).dtype.type(new.v))
     if t.base is not None and t.base.at is not None:
         _write_root(t, root, node_of(new), tracked)
-    elif tracked or node.pull is None and node.__class__ is not Leaf:
+    elif tracked or (node.pull is None and node.__class__ is not Leaf):
         t.n = node_of(new)
     elif node.pull is None:
         _rewritten(t, node_of(new))
@@ -65,18 +95,23 @@ def replace(t: Any, new: Any, name: str) -> Any:
 
 
 def _rewritten(t: Any, n: Node) -> None:
-    """An untracked leaf keeps its identity (a gradient keeps its owner) and is told to begin anew."""
+    """An untracked leaf begins anew; a gradient keeps its owner, who is told that it is no sum of backwards now."""
     params = t.n.params
     if params and "gradient_of" in params:
-        params["gradient_of"].contributions = None
+        owner = params["gradient_of"]
+        if isinstance(owner, Leaf):
+            owner.contributions = None
         t.n.out = small(t.v) if t.v.__class__ is not float else t.v
         return
     t.n = n
 
 
-def _mark(root: Any) -> None:
+def mark(root: Any, serial: int | None = None) -> None:
     frame = user_frame(2)
-    mark_overwritten(root.n, next_serial(), Source(frame.f_code, frame.f_lasti))
+    source = Source(frame.f_code, frame.f_lasti)
+    serial = next_serial() if serial is None else serial
+    mark_overwritten(root.n, serial, source)
+    note_written(root.v, serial, source)
 
 
 def _check(t: Any, root: Any, new: Any, name: str) -> None:
@@ -91,6 +126,11 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
         raise ShapeError(
             f"{name} would change the shape", given=f"{list(t.shape)} to {list(new.shape)}",
             fix="compute a new tensor instead of changing this one",
+        )  # fmt: skip
+    if t.v.__class__ is np.ndarray and not t.v.flags.writeable:
+        raise ArgumentError(
+            f"{name} would write to memory that several entries share, or that may not be written",
+            given=f"shape {list(t.shape)}, an expanded tensor or a read-only array", fix="write to a copy: x = x.clone()",
         )  # fmt: skip
     have, want = type_of(t.v).dtype, type_of(new.v).dtype
     if pair(have, want).kind != have.kind and have.kind != want.kind:
@@ -139,6 +179,7 @@ def _region(view: View, root: Any) -> tuple[Any, list[Any], tuple[int, ...] | No
 def setitem(x: Any, key: Any, value: Any) -> None:
     """`x[key] = value`."""
     v = as_tensor(value)
+    serial = next_serial()
     spec, index = spec_of(key, x.shape)
     share(x)
     arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
@@ -146,19 +187,33 @@ def setitem(x: Any, key: Any, value: Any) -> None:
         t = dispatch.bind(TABLE["index"], x, spec=spec)
         if t.base is None:
             t.base = dispatch.view_of(x, TABLE["index"], {"spec": spec})
-        replace(t, _fit(v, t, "assignment"), "an assignment")
+        if _is_view_already(v, t):
+            return
+        replace(t, _fit(v, t, "assignment"), "an assignment", serial)
         if x.base is not None:
             refresh(x)
         return
-    picked = dispatch.bind(TABLE["index"], x, *arrays, spec=spec)
-    new = _fit(v, picked, "assignment")
+    new = _fit(v, picked(x, arrays, spec), "assignment")
     updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
-    replace(x, updated, "an assignment")
+    replace(x, updated, "an assignment", serial)
+
+
+def _is_view_already(v: Any, t: Any) -> bool:
+    """The last step of `x[1:3] *= 2`: Python assigns the view that was changed to the place where it is."""
+    if v.base is None or v.v.__class__ is not np.ndarray or dispatch.view(v).root is not dispatch.view(t).root:
+        return False
+    same = v.v.__array_interface__["data"] == t.v.__array_interface__["data"]
+    return bool(same and v.v.shape == t.v.shape and v.v.strides == t.v.strides and v.v.dtype == t.v.dtype)
 
 
 def _fit(v: Any, t: Any, name: str) -> Any:
     """The value with the shape and dtype of the place it is written to."""
     shape, dtype = t.shape, t.dtype
+    if v.dtype.kind == "c" and dtype.kind != "c":
+        raise DtypeError(
+            f"the value of the {name} is complex and would lose its imaginary part", given=f"{v.dtype} into {dtype}",
+            fix="make the tensor complex first, or assign the real part",
+        )  # fmt: skip
     if v.dtype != dtype:
         v = dispatch.bind(TABLE["cast"], v, dtype=dtype)
     if v.shape != shape:
@@ -192,13 +247,14 @@ def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     o = other.v if isinstance(other, Handle) else other
     if m.grad and isinstance(other, Handle) and other.n.pull is not None:
         return False
+    if not v.flags.writeable:
+        return False
     if o.__class__ is np.ndarray:
-        if o.dtype is not v.dtype or (o.shape != v.shape and np.broadcast_shapes(o.shape, v.shape) != v.shape):
+        if o.dtype is not v.dtype or (o.shape != v.shape and not _fits(o.shape, v.shape)):
             return False
     elif o.__class__ is not float and o.__class__ is not int or v.dtype.kind not in "fc":
         return False
-    frame = user_frame(2)
-    mark_overwritten(t.n, next_serial(), Source(frame.f_code, frame.f_lasti))
+    mark(t)
     with quiet():
         ufunc(v, o, out=v)
     if t.n.pull is None and t.n.__class__ is not Leaf:
@@ -206,10 +262,17 @@ def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     return True
 
 
+def _fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
+    """Whether an operand of the first shape can be spread to the second."""
+    if len(small) > len(large):
+        return False
+    return all(n in (1, m) for n, m in zip(reversed(small), reversed(large), strict=False))
+
+
 def fill(t: Any, value: float) -> Any:
     """Every entry becomes one number."""
-    if t.base is None and (t.n.pull is None or not current().grad):
-        _mark(t)
+    if t.base is None and (t.n.pull is None or not current().grad) and (t.v.__class__ is float or t.v.flags.writeable):
+        mark(t)
         if t.v.__class__ is np.ndarray:
             t.v.fill(value)
         else:
@@ -225,4 +288,4 @@ def fill(t: Any, value: float) -> Any:
     return replace(t, new, "fill_")
 
 
-__all__ = ["fill", "quick", "refresh", "replace", "setitem"]
+__all__ = ["apply", "fill", "mark", "quick", "refresh", "replace", "setitem"]

@@ -16,12 +16,14 @@ from chainrule.eager import backward as engine
 from chainrule.eager import inplace, interop
 from chainrule.eager.backward import AFTER, HOOKS, RETAINED, node_of
 from chainrule.eager.formatting import tensor_repr
+from chainrule.tape.memory import note_shared
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
     DerivativeError,
     DtypeError,
     GradientNote,
+    InferenceError,
     LeafFlagError,
     NotScalarError,
     ShapeError,
@@ -44,6 +46,17 @@ def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     return method
 
 
+def _comparable(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """== and != with what is no number: Python then compares identities, so `x == None` is False."""
+
+    def method(self: Any, other: Any) -> Any:
+        if other is None or isinstance(other, (str, bytes, dict, set)):
+            return NotImplemented
+        return op(self, other)
+
+    return method
+
+
 def _in_place(op: Callable[..., Any], name: str, ufunc: np.ufunc | None = None) -> Callable[..., Any]:
     """The in-place form of an operation; `ufunc` does the plain update step in one pass."""
 
@@ -51,7 +64,7 @@ def _in_place(op: Callable[..., Any], name: str, ufunc: np.ufunc | None = None) 
         try:
             if ufunc is not None and len(args) == 1 and not kwargs and inplace.quick(self, args[0], ufunc):
                 return self
-            return inplace.replace(self, op(self, *args, **kwargs), name)
+            return inplace.apply(self, op, args, kwargs, name)
         except Exception as err:
             trim(err)
             raise
@@ -121,6 +134,7 @@ class Tensor(Handle):
         return node_of(self).pull is not None
 
     @requires_grad.setter
+    @boundary
     def requires_grad(self, flag: bool) -> None:
         self.requires_grad_(flag)
 
@@ -137,6 +151,11 @@ class Tensor(Handle):
             )  # fmt: skip
         if requires_grad and not is_inexact(self.dtype):
             raise creation.integer_gradient(self.dtype)
+        if requires_grad and dispatch.made_under_inference(n) and not current().inference:
+            raise InferenceError(
+                "a tensor made under inference_mode cannot require a gradient outside of it", given=f"made at {n.source}",
+                fix="make it outside, or use x.clone().requires_grad_()",
+            )  # fmt: skip
         if requires_grad and n.p is not None:
             n = self.n = leaf(self.v, False, *dispatch.source_code())
             if self.base is not None:
@@ -165,6 +184,7 @@ class Tensor(Handle):
         return None
 
     @grad.setter
+    @boundary
     def grad(self, g: Any) -> None:
         _assign_grad(self, g)
 
@@ -178,10 +198,14 @@ class Tensor(Handle):
         return self.detach()
 
     @data.setter
+    @boundary
     def data(self, value: Any) -> None:
-        with no_grad():
-            new = creation.as_tensor(value)
-            self.v = new.v if new.v.__class__ is float else np.array(new.v)
+        new = creation.as_tensor(value)
+        if self.n.pull is not None and not is_inexact(new.dtype):
+            raise creation.integer_gradient(new.dtype)
+        dispatch.node_of(self)
+        inplace.mark(self)
+        self.v, self.base = new.v if new.v.__class__ is float else np.array(new.v), None
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -226,6 +250,7 @@ class Tensor(Handle):
         """The same memory without history."""
         note_cut(node_of(self), "detach")
         t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
+        note_shared(t.v)
         root = self if self.base is None else dispatch.view(self).root
         t.base = View(root, None, ())
         if self.n.pull is not None:
@@ -249,47 +274,48 @@ class Tensor(Handle):
         out = values[0] if values[0].__class__ is float else np.array(values[0])
         return dispatch.wrap(out, dispatch.record(p, values, nodes, out, {}, current()))
 
+    @boundary
     def __float__(self) -> float:
         return float(_number(self, "float"))
 
+    @boundary
     def __int__(self) -> int:
         return int(_number(self, "int"))
 
+    @boundary
     def __complex__(self) -> complex:
         return complex(_number(self, "complex"))
 
+    @boundary
     def __index__(self) -> int:
         v = np.asarray(self.v)
         if v.size != 1 or v.dtype.kind not in "bui":
             raise ArgumentError(
-                "only a tensor with one whole number is an index", given=str(type_of(v)), fix="use .int()"
-            )
+                "only a tensor with one whole number is an index", given=str(type_of(v)),
+                fix="use int(x), which cuts the fraction off" if v.size == 1 else "read one entry of it",
+            )  # fmt: skip
         return operator.index(v.item())
 
+    @boundary
     def __bool__(self) -> bool:
         if self.v.__class__ is float:
             return self.v != 0.0
         if self.v.size != 1:
             fix = "use .any() or .all(), or where(…) to choose entry by entry"
-            raise ShapeError(
-                f"the truth of a tensor with {self.v.size} entries is ambiguous",
-                given=str(type_of(self.v)),
-                fix=fix,
-            ).at(engine_here())
+            what = f"the truth of a tensor with {self.v.size} entries is ambiguous"
+            raise ShapeError(what, given=str(type_of(self.v)), fix=fix)
         return bool(self.v)
 
+    @boundary
     def __len__(self) -> int:
         if not self.shape:
-            raise ArgumentError("a 0-d tensor has no length", fix="read its value with .item()").at(
-                engine_here()
-            )
+            raise ArgumentError("a 0-d tensor has no length", fix="read its value with .item()")
         return self.shape[0]
 
+    @boundary
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise ArgumentError(
-                "a 0-d tensor has no entries to go through", fix="read its value with .item()"
-            ).at(engine_here())
+            raise ArgumentError("a 0-d tensor has no entries to go through", fix="read its value with .item()")
         return iter([self[i] for i in range(self.shape[0])])
 
     def __contains__(self, x: Any) -> bool:
@@ -300,10 +326,28 @@ class Tensor(Handle):
         name = _torch_name(n) if n.p is not None and n.pull is not None else None
         return tensor_repr(self.v, requires_grad=n.pull is not None, grad_fn=name)
 
+    @boundary
     def __format__(self, spec: str) -> str:
-        if self.shape:
-            return format(repr(self), spec) if spec else repr(self)
-        return format(self.item(), spec) if spec else str(self.item())
+        if not self.shape:
+            return format(self.item(), spec) if spec else str(self.item())
+        if spec:
+            raise ArgumentError(
+                f"a tensor with {self.numel()} entries has no format {spec!r}", given=f"shape {list(self.shape)}",
+                fix="format one entry, f\"{x[0]:.3f}\", or set the digits with set_printoptions(precision=3)",
+            )  # fmt: skip
+        return repr(self)
+
+    def __round__(self, ndigits: Any = None) -> Any:
+        return e.round_(self, decimals=0 if ndigits is None else ndigits)
+
+    def __trunc__(self) -> int:
+        return int(self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return e.floor_divide(self, other), e.remainder(self, other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return e.floor_divide(other, self), e.remainder(other, self)
 
     # --- gradients -------------------------------------------------------------------------------
 
@@ -425,6 +469,10 @@ class Tensor(Handle):
         """Itself: memory order is not a concern here."""
         return self
 
+    def is_inference(self) -> Any:
+        """Whether the tensor was made under `inference_mode`."""
+        return dispatch.made_under_inference(node_of(self))
+
     def is_floating_point(self) -> Any:
         """Whether the dtype is float64, float32 or float16."""
         return self.dtype.kind == "f"
@@ -469,17 +517,17 @@ class Tensor(Handle):
     __pow__ = e.power
     __neg__ = e.neg
     __abs__ = e.abs
-    __eq__ = e.eq  # type: ignore[assignment]
-    __ne__ = e.ne  # type: ignore[assignment]
+    __eq__ = _comparable(e.eq)  # type: ignore[assignment]
+    __ne__ = _comparable(e.ne)  # type: ignore[assignment]
     __lt__ = e.lt
     __le__ = e.le
     __gt__ = e.gt
     __ge__ = e.ge
     __matmul__ = contract.matmul
-    __and__ = e.logical_and
-    __or__ = e.logical_or
-    __xor__ = e.logical_xor
-    __invert__ = e.logical_not
+    __and__ = e.bitwise_and
+    __or__ = e.bitwise_or
+    __xor__ = e.bitwise_xor
+    __invert__ = e.bitwise_not
 
     def __pos__(self) -> Any:
         return self
@@ -558,7 +606,10 @@ class Tensor(Handle):
         v = self.v if self.v.__class__ is float else np.array(self.v)
         return _rebuild, (v, self.n.pull is not None, grad)
 
+    @boundary
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # protocols that libraries ask for: no search for a better name
+            raise AttributeError(f"'Tensor' object has no attribute {name!r}", name=name, obj=self)
         raise missing(name)
 
 
@@ -656,6 +707,8 @@ class Handle_:
 
 def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
     n = node_of(t)
+    if not callable(hook):
+        raise ArgumentError(f"a hook is a function, not a {type(hook).__name__}", fix="pass a function of the gradient")
     if n.pull is None:
         fix = "mark it with requires_grad=True first"
         raise DerivativeError(
@@ -701,10 +754,12 @@ for (
 
 
 def _where(self: Any, condition: Any, other: Any) -> Any:
+    """This tensor where the condition holds, else `other`."""
     return e.where(condition, self, other)
 
 
 def _reshape_as(self: Any, other: Any) -> Any:
+    """The same entries in the shape of `other`."""
     return array.reshape(self, other.shape)
 
 

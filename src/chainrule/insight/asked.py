@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from chainrule.dispatch import Handle
+from chainrule.insight.naming import namespace
 from chainrule.source import Source
 
 
@@ -21,7 +22,7 @@ class Asked(NamedTuple):
 
 
 def asked_about(frame: FrameType) -> Asked | None:
-    """The tensor in `why(<tensor>.grad)`, for the call that the frame is executing; None if it cannot be read.
+    """The tensor in `why(<tensor>.grad)`, for the call that the frame is executing; or None.
 
     Only names, attributes and constant subscripts are followed: nothing is called, so nothing happens twice.
     """
@@ -58,7 +59,7 @@ def _call(frame: FrameType) -> ast.Call | None:
 
 def _resolve(e: ast.expr, frame: FrameType) -> Any:
     if isinstance(e, ast.Name):
-        for scope in (frame.f_locals, frame.f_globals, vars(builtins)):
+        for scope in (namespace(frame), frame.f_globals, vars(builtins)):
             if e.id in scope:
                 return scope[e.id]
         raise LookupError(e.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from chainrule.dispatch import Handle
@@ -10,8 +11,8 @@ from chainrule.eager.backward import node_of
 from chainrule.errors import ArgumentError, DataError
 from chainrule.insight.naming import Variables
 from chainrule.insight.notation import latex_name
-from chainrule.insight.shown import Shown, factor
-from chainrule.insight.trace import Given, Local, Route, Step, Trace, trace
+from chainrule.insight.shown import Shown, factor, literal, number
+from chainrule.insight.trace import Given, Line, Local, Route, Step, Trace, trace
 from chainrule.source import boundary, user_frame
 
 _DETAILS = ("full", "short")
@@ -34,7 +35,7 @@ def explain(x: Any, wrt: Any = None, *, detail: str = "full") -> Explanation:
 
     Returns
     -------
-    An object whose text is the explanation; `to_json()`, `latex()` and `graph()` give it as data, formulas, picture.
+    An object whose text is the explanation; `to_json()`, `latex()`, `graph()` give it in other forms.
 
     Raises
     ------
@@ -62,7 +63,9 @@ def explain(x: Any, wrt: Any = None, *, detail: str = "full") -> Explanation:
         what = "None has no history" if x is None else f"a {type(x).__name__} has no history"
         raise DataError(what, fix="pass a Tensor; for a missing gradient ask why(x)")
     if wrt is not None and not isinstance(wrt, Handle):
-        raise ArgumentError("wrt is no tensor", given=repr(type(wrt).__name__), fix="pass one tensor, e.g. explain(L, w)")
+        raise ArgumentError(
+            "wrt is no tensor", given=repr(type(wrt).__name__), fix="pass one tensor, e.g. explain(L, w)"
+        )
     if detail not in _DETAILS:
         raise ArgumentError(f"there is no detail {detail!r}", fix='use detail="full" or detail="short"')
     variables = Variables.of_frame(user_frame())
@@ -76,7 +79,12 @@ def explain_with(x: Handle, variables: Variables, *, wrt: Any = None, detail: st
         return Explanation(tree, detail)
     n = node_of(wrt)
     entry: tuple[int, ...] | None = None
-    if n.p is not None and n.p.name == "index" and n.serial not in {s.id for s in tree.steps} and len(n.args) == 1:
+    if (
+        n.p is not None
+        and n.p.name == "index"
+        and n.serial not in {s.id for s in tree.steps}
+        and len(n.args) == 1
+    ):
         spec = (n.params or {})["spec"]
         if all(item[0] == "int" for item in spec):
             entry, n = tuple(item[1] for item in spec), n.parents[0]
@@ -116,7 +124,10 @@ class Explanation:
             yield from (self._line_table() if tree.lines else self._step_table())
             yield ""
         if not tree.tracked:
-            yield f"No gradients: nothing that {tree.output} was computed from was made with requires_grad=True."
+            yield (
+                f"No gradients: nothing that {tree.output} was computed from was made with "
+                "requires_grad=True."
+            )
         else:
             yield from self._gradients()
         last = []
@@ -130,7 +141,10 @@ class Explanation:
     def _leaf_sentence(self) -> str:
         s = self.trace.steps[0]
         made = f"{s.name} = {s.value.text} was made, not computed, at {s.place}"
-        return f"{made}\nThere is nothing to explain in it; ask explain(L) for a result L that was computed from it."
+        return (
+            f"{made}\nThere is nothing to explain in it; ask explain(L) for a result L that was "
+            "computed from it."
+        )
 
     def _step_table(self) -> Iterator[str]:
         tree = self.trace
@@ -155,7 +169,9 @@ class Explanation:
         if s.cotangent is None:
             return s.note if s.note and s.tracked else "-"
         name = f"d{_d(self.trace)}/d{s.name}"
-        readers = [(r, e) for r in self.trace.steps for e in r.locals if e.id == s.id and r.cotangent is not None]
+        readers = [
+            (r, e) for r in self.trace.steps for e in r.locals if e.id == s.id and r.cotangent is not None
+        ]
         if len(readers) == 1 and s.cotangent.scalar is not None and s.cotangent.shape == ():
             reader, e = readers[0]
             if e.formula is not None and e.formula.text != "1" and reader.cotangent is not None:
@@ -164,10 +180,13 @@ class Explanation:
 
     def _line_table(self) -> Iterator[str]:
         tree = self.trace
-        yield f"{tree.count} steps on {len(tree.lines)} lines (value and derivative: of the last step of each line)"
+        yield (
+            f"{tree.count} steps on {len(tree.lines)} lines (value and derivative: of the last "
+            "step of each line)"
+        )
         head = ("line", "steps", "value", f"d{_d(tree)}/d(value)", "code")
         rows = [
-            (line.place.place, f"{line.steps // line.times} × {line.times}" if line.times > 1 else str(line.steps),
+            (line.place.place, _times(line),
              line.value.text, "-" if line.cotangent is None else line.cotangent.text,
              line.place.text or ", ".join(line.operations[:4]))
             for line in tree.lines[:_LINES_SHOWN]
@@ -210,10 +229,10 @@ class Explanation:
             return
         head = f"  {g.name:{width}} = {text}"
         if not g.named:
-            yield f"{head}   {g.name} is the unnamed tensor({g.value.text}) at {g.place}"
+            yield f"{head}   {g.name} is the unnamed {literal(g.value)} at {g.place}"
         elif len(g.routes) > 1 and _is_sum(g):
             yield f"{head}   the sum over {len(g.routes)} routes:"
-            yield from (f"    {factor(r.product)} = {_chain(r, g.name)}" for r in g.routes)
+            yield from (f"    {number(r.product)} = {_chain(r, g.name)}" for r in g.routes)
         elif len(g.routes) == 1 and len(g.routes[0].locals) > 1:
             yield f"{head}   d{_d(tree)}/d{g.name} = {_chain(g.routes[0], g.name)}"
         else:
@@ -243,7 +262,8 @@ class Explanation:
             "steps": [_step_json(s) for s in t.steps],
             "lines": [
                 {"place": line.place.place, "code": line.place.text, "steps": line.steps, "times": line.times,
-                 "operations": list(line.operations), "value": line.value.to_json(), "cotangent": _json(line.cotangent)}
+                 "operations": list(line.operations), "value": line.value.to_json(),
+                 "cotangent": _json(line.cotangent)}
                 for line in t.lines
             ],
             "leaves": [_given_json(g) for g in t.leaves],
@@ -279,6 +299,11 @@ _LINES_SHOWN = 40
 
 def _d(tree: Trace) -> str:
     return tree.output if tree.size == 1 else f"(Σ{tree.output})"
+
+
+def _times(line: Line) -> str:
+    """How many steps a line has, and how often it ran."""
+    return f"{line.steps // line.times} × {line.times}" if line.times > 1 else str(line.steps)
 
 
 def _equation(s: Step) -> str:
@@ -318,7 +343,7 @@ def _is_sum(g: Given) -> bool:
 def _chain(r: Route, leaf: str) -> str:
     """∂L/∂s · ∂s/∂p · … = 1 · 1 · …"""
     names = (*r.names[:-1], leaf)
-    symbols = " · ".join(f"∂{a}/∂{b}" for a, b in zip(names, names[1:], strict=False))
+    symbols = " · ".join(f"∂{a}/∂{b}" for a, b in pairwise(names))
     return f"{symbols} = {' · '.join(factor(e.value.scalar) for e in r.locals if e.value is not None)}"
 
 
@@ -333,8 +358,6 @@ def _entry_text(v: Shown, entry: Sequence[int]) -> str:
     at = 0
     for i, n in zip(entry, v.shape, strict=False):
         at = at * n + i % n
-    from chainrule.insight.shown import number
-
     assert v.entries is not None
     return number(v.entries[at]) if len(entry) == len(v.shape) and at < len(v.entries) else v.text
 
@@ -360,10 +383,13 @@ def _step_json(s: Step) -> dict[str, Any]:
 
 def _given_json(g: Given) -> dict[str, Any]:
     return {
-        "id": g.id, "name": g.name, "named": g.named, "value": g.value.to_json(), "gradient": _json(g.gradient),
+        "id": g.id, "name": g.name, "named": g.named, "value": g.value.to_json(),
+        "gradient": _json(g.gradient),
         "grad": _json(g.stored), "place": g.place.place, "code": g.place.text,
-        "routes": [{"steps": list(r.names), "factors": [_json(e.value) for e in r.locals], "product": r.product}
-                   for r in g.routes],
+        "routes": [
+            {"steps": list(r.names), "factors": [_json(e.value) for e in r.locals], "product": r.product}
+            for r in g.routes
+        ],
         "contributions": [{"place": p.place, "number": v} for p, v in g.contributions],
     }  # fmt: skip
 

@@ -976,6 +976,11 @@ def _emit(part: Expression, primitive: str, *args: Any, **params: Any) -> Any:
             return _product([x], below=rest)
         case "integer_pow" | "pow":
             return _power(x, rest[0] if rest else _constant(params["n"]))
+        case "sech2":
+            return _power(Expression("call", (x,), "cosh"), _constant(-2))
+        case "softmax":
+            shift = _product([_constant(-1), Expression("call", (x,), "logsumexp")])
+            return Expression("call", (_sum([x, shift]),), "exp")
     if primitive not in FUNCTIONS or primitive == "sum":
         return _CASES
     return Expression("call", (x, *rest), primitive)

@@ -1,8 +1,8 @@
 """Cotangents, local derivatives and fresh values on a tape that is only read: what explanations are made of.
 
-The numbers come from the rules of the table, by the reader that `backward` uses (`transforms/derive.py`). Unlike
-`backward` this works after the graph was freed, from the numbers that nodes keep; where an array was dropped, the
-result is `LOST`, and so is all that would follow from it.
+The numbers come from the rules of the table, by the reader that `backward` uses (`transforms/derive.py`).
+Unlike `backward` this works after the graph was freed, from the numbers that nodes keep; where an array was
+dropped, the result is `LOST`, and so is all that would follow from it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Flow:
         return sorted(seen, key=serial_of, reverse=True)
 
     def cotangents(self, seed: Any = None) -> dict[Node, Any]:
-        """d(root)/d(node) for every live node, by one reverse walk; for a root with several entries, of their sum."""
+        """d(root)/d(node) for every live node, by one reverse walk; several entries: of their sum."""
         if seed is None:
             seed = ones_like(self.root.out)
         steps = self.order()
@@ -193,7 +193,7 @@ class Flow:
         return cts.get(q)
 
     def local(self, n: Node, k: int) -> Any:
-        """∂(step)/∂(argument k): a number, an array of the argument's shape, or None where it is a larger matrix.
+        """∂(step)/∂(argument k): a number, an array of the argument's shape, or None for a matrix.
 
         For a step with several entries this exists only entry by entry.
         """

@@ -84,7 +84,8 @@ def compare(case: str, ours: Any, closed: Sequence[float], differ: Sequence[floa
     """A line of the summary for numbers; they agree to rounding, and to 8 digits with the differences."""
     values = _flat(ours)
     ok = len(values) == len(closed) == len(differ) and bool(
-        np.allclose(values, closed, rtol=1e-12, atol=1e-15) and np.allclose(values, differ, rtol=1e-8, atol=1e-9)
+        np.allclose(values, closed, rtol=1e-12, atol=1e-15)
+        and np.allclose(values, differ, rtol=1e-8, atol=1e-9)
     )
     return Row(case, _list(values), _list(closed), _list(differ, "{:.7f}".format), ok)
 
@@ -92,7 +93,11 @@ def compare(case: str, ours: Any, closed: Sequence[float], differ: Sequence[floa
 def _flat(v: Any) -> list[float]:
     if v is None:
         return []
-    return [x for item in v for x in _flat(item)] if isinstance(v, list | tuple) else [float(x) for x in np.ravel(v)]
+    return (
+        [x for item in v for x in _flat(item)]
+        if isinstance(v, list | tuple)
+        else [float(x) for x in np.ravel(v)]
+    )
 
 
 def _list(values: Sequence[float], write: Callable[[float], str] = number) -> str:
@@ -106,7 +111,9 @@ def _list(values: Sequence[float], write: Callable[[float], str] = number) -> st
 # --- one number in ------------------------------------------------------------------------------------
 
 
-def _curve(f: Callable[[float], float], at: float, title: str) -> Callable[[Names], Sequence[tuple[Drawing, str]]]:
+def _curve(
+    f: Callable[[float], float], at: float, title: str
+) -> Callable[[Names], Sequence[tuple[Drawing, str]]]:
     def plots(names: Names) -> Sequence[tuple[Drawing, str]]:
         slope = float(names["w"].grad)
         drawing = plot_function(*sample_curve(f, -2.0, 2.0), point=(at, f(at)), slope=slope, title=title)
@@ -159,7 +166,9 @@ def _two(w1: float, w2: float) -> float:
     return w1 + w2**2
 
 
-def _bars(labels: Sequence[str], at: Sequence[float], gradient: Any, caption: str) -> Sequence[tuple[Drawing, str]]:
+def _bars(
+    labels: Sequence[str], at: Sequence[float], gradient: Any, caption: str
+) -> Sequence[tuple[Drawing, str]]:
     series = {"w": list(at), "dL/dw": _flat(gradient)}
     return [(plot_components(labels, series, title="each input and its sensitivity"), caption)]
 
@@ -190,7 +199,8 @@ L.backward()
 print(w.grad)
 """,
     "L", ("w.grad",),
-    lambda v: [compare("w₁ + w₂² at (1, 2), one vector", v["w"].grad, [1.0, 4.0], differences(_two, [1.0, 2.0]))],
+    lambda v: [compare("w₁ + w₂² at (1, 2), one vector", v["w"].grad, [1.0, 4.0],
+                       differences(_two, [1.0, 2.0]))],
     lambda v: _bars(["w[0]", "w[1]"], [1.0, 2.0], v["w"].grad, "The same two numbers as with two scalars."),
 )  # fmt: skip
 
@@ -213,7 +223,8 @@ print(w.grad)
     "L", ("w.grad",),
     lambda v: [compare("‖w‖² of (0.1, 0, …): 2w", v["w"].grad, [2 * x for x in _EIGHT],
                        differences(_square_norm, _EIGHT))],
-    lambda v: _bars([f"w[{i}]" for i in range(8)], _EIGHT, v["w"].grad, "Each sensitivity is twice its entry."),
+    lambda v: _bars([f"w[{i}]" for i in range(8)], _EIGHT, v["w"].grad,
+                    "Each sensitivity is twice its entry."),
 )  # fmt: skip
 
 # --- who gets a gradient ----------------------------------------------------------------------------------
@@ -238,7 +249,13 @@ def _mixed_rows(v: Names) -> Sequence[Row]:
     ]
 
 
-EXPLANATION = " explanation"  # where the tour puts the explanation of the result, among the program's variables
+EXPLANATION = (
+    " explanation"  # where the tour puts the explanation of the result, among the program's variables
+)
+
+
+def _or_none(g: Any) -> float | None:
+    return None if g is None else float(g)
 
 
 def _nones(values: Sequence[Any]) -> str:
@@ -247,7 +264,8 @@ def _nones(values: Sequence[Any]) -> str:
 
 MIXED = Case(
     "6_who_gets_a_gradient", "(w1 + c1)² + w2³ + 4·c2: who gets a gradient?",
-    "One tensor that asks for a gradient and is used, two that do not ask, one that is not used, and one that was "
+    "One tensor that asks for a gradient and is used, two that do not ask, one that is not "
+    "used, and one that was "
     "computed from another.",
     """\
 w1 = cr.tensor(1.0, requires_grad=True)
@@ -262,11 +280,13 @@ print(w1.grad, w2.grad, w3.grad, c1.grad, c2.grad)
     "L", ("w1.grad", "w2.grad", "w3.grad", "c1.grad", "c2.grad"),
     _mixed_rows,
     lambda v: [(plot_components(["w1", "w2", "w3", "c1", "c2"],
-                                [None if v[n].grad is None else float(v[n].grad) for n in ("w1", "w2", "w3", "c1", "c2")],
+                                [_or_none(v[n].grad) for n in ("w1", "w2", "w3", "c1", "c2")],
                                 title="what .grad holds after L.backward()"),
                 "None is not 0: it says that no gradient was stored, and why(…) says for what reason.")],
-    lambda v: ["The lecture says that c2 becomes a constant. It does not: c2 is a computed value, 4 flows back through it, "
-               "and arrives at the tensor(10.0) inside, which no variable holds. A constant would stop the 4."],
+    lambda v: ["The lecture says that c2 becomes a constant. It does not: c2 is a computed value, "
+               "4 flows back through it, "
+               "and arrives at the tensor(10.0) inside, which no variable holds. A constant "
+               "would stop the 4."],
 )  # fmt: skip
 
 # --- several numbers out -----------------------------------------------------------------------------------
@@ -278,7 +298,8 @@ def _summed(z: float) -> float:
 
 COMPONENTS = Case(
     "7_two_outputs", "a(z) = (2z, z⁴) at z = −1",
-    "One input, two outputs: two sensitivities, 2 and 4z³. backward() of the sum adds them up; the Jacobian keeps them apart.",
+    "One input, two outputs: two sensitivities, 2 and 4z³. backward() of the sum adds them "
+    "up; the Jacobian keeps them apart.",
     """\
 z = cr.tensor([-1.0], requires_grad=True)
 a = cr.cat([2 * z, z**4])
@@ -293,7 +314,8 @@ print(z.grad, J)
                 [differences(f, [-1.0])[0] for f in (lambda z: 2 * z, lambda z: z**4)]),
     ],
     lambda v: [(plot_matrix(v["J"].tolist(), ["a[0]", "a[1]"], ["z"], title="∂a/∂z at z = −1"),
-                "Row by row: how each output depends on z. Their sum is −2; it alone does not tell 2 and −4 apart.")],
+                "Row by row: how each output depends on z. Their sum is −2; it alone does "
+                "not tell 2 and −4 apart.")],
     lambda v: ["The lecture's code prints a.grad where it means z.grad: a is computed, so a.grad is None.",
                "The lecture writes the Jacobian as a row, [2  4z³]; here each output has a row."],
 )  # fmt: skip
@@ -326,7 +348,7 @@ def _bowl(u: float, v: float) -> float:
 
 
 def predicted_steps() -> int:
-    """Each step multiplies the distance to the minimum by 1 - 2·lr: the first k with ‖∇L‖ ≤ tol, by logarithms."""
+    """Each step multiplies the distance to the minimum by 1 - 2·lr: the first k with ‖∇L‖ ≤ tol."""
     return 1 + math.ceil(math.log(_TOLERANCE / (2 * math.hypot(*_TARGET))) / math.log(1 - 2 * _RATE))
 
 
@@ -341,7 +363,7 @@ def plain_steps(gradient: Callable[[float, float], Sequence[float]]) -> int:
 
 
 def plain_float32() -> tuple[int, float]:
-    """The same loop on NumPy's float32, with the gradient by hand: the last step that moved w, and ‖∇L‖ then."""
+    """The same loop on NumPy's float32, gradient by hand: the last step that moved w, and ‖∇L‖ then."""
     one = np.float32
     w, target, rate = np.zeros(2, one), np.array(_TARGET, one), one(_RATE)
     moved = 0
@@ -363,7 +385,9 @@ def _double_rows(v: Names) -> Sequence[Row]:
     closed = predicted_steps()
     by_difference = plain_steps(lambda a, b: differences(_bowl, [a, b]))
     ok = v["k"] == closed == 783 and by_difference == closed and v["norm_grad"] <= _TOLERANCE
-    row = Row("descent, float64: steps to 1e-06", f"{v['k']} steps", f"{closed} steps", f"{by_difference} steps", ok)
+    row = Row(
+        "descent, float64: steps to 1e-06", f"{v['k']} steps", f"{closed} steps", f"{by_difference} steps", ok
+    )
     return [row]
 
 
@@ -373,21 +397,31 @@ def _single_rows(v: Names) -> Sequence[Row]:
     ok = v["k"] == _LIMIT and ours == "1.27949e-05" and f"{norm:.6g}" == ours and last_move(v["path"]) == 659
     return [
         Row("descent, float32: freezes at ‖∇L‖", ours, "", "", ok),
-        Row("  after step / runs to its limit", f"{last_move(v['path'])} / {v['k']}", "", "", ok and moved == 659),
+        Row(
+            "  after step / runs to its limit",
+            f"{last_move(v['path'])} / {v['k']}",
+            "",
+            "",
+            ok and moved == 659,
+        ),
     ]
 
 
 def _descent_plots(v: Names, name: str) -> Sequence[tuple[Drawing, str]]:
     norms, path = v["norms"], v["path"]
     shown = min(len(norms), 1200)
-    first = plot_convergence({name: norms}, tolerance=_TOLERANCE, show_steps=shown, title="size of the gradient, step by step")
+    first = plot_convergence(
+        {name: norms}, tolerance=_TOLERANCE, show_steps=shown, title="size of the gradient, step by step"
+    )
     grid = sample_grid(_bowl, (-1.0, 4.0), (-5.0, 1.0))
     picked = [path[k] for k in sorted({*range(0, min(len(path), 400), 10), len(path) - 1})]
     second = plot_contour(*grid, path=picked, points=[(*path[0], "start"), (*path[-1], "end")],
                           title="(w₁ − 2)² + (w₂ + 3)², every tenth step of the descent")  # fmt: skip
+    circles = "Straight down: the contours are circles, so the steepest way leads to the minimum."
+    stalls = "The line falls as in float64, and then stops falling: w no longer moves."
     return [(first, "A straight line on this scale: each step multiplies the gradient by 0.98."
-             if len(norms) < _LIMIT else "The line falls as in float64, and then stops falling: w no longer moves."),
-            (second, "Straight down: the contours are circles, so the steepest way leads to the minimum.")]  # fmt: skip
+             if len(norms) < _LIMIT else stalls),
+            (second, circles)]  # fmt: skip
 
 
 DOUBLE = Case(
@@ -396,7 +430,8 @@ DOUBLE = Case(
     _DESCENT % "float64",
     "L", ("w.grad",), _double_rows, lambda v: _descent_plots(v, "float64"),
     lambda v: [
-        f"It converges in {v['k']} steps. Each step multiplies the distance to (2, −3) by 0.98, so the number of steps is "
+        f"It converges in {v['k']} steps. Each step multiplies the distance to (2, −3) by "
+        "0.98, so the number of steps is "
         "known in advance: it is the logarithm of 1e-06/‖∇L‖ at the start, to base 0.98.",
         "The lecture's text allows at most 1000 iterations, its code 10000. In float64 both are enough.",
     ],
@@ -407,11 +442,14 @@ SINGLE = Case(
     _DESCENT % "float32",
     "L", ("w.grad",), _single_rows, lambda v: _descent_plots(v, "float32"),
     lambda v: [
-        f"It never reaches its tolerance. After step {last_move(v['path'])} it is frozen at ‖∇L‖ = {v['norm_grad']:.6g}: the "
+        f"It never reaches its tolerance. After step {last_move(v['path'])} it is frozen at "
+        f"‖∇L‖ = {v['norm_grad']:.6g}: the "
         "step lr·∂L/∂w is less than half the distance to the next float32, so w − step rounds back to w. "
         f"It runs all {v['k']} iterations; {v['k'] - last_move(v['path'])} of them change nothing.",
-        "What helps: float64 (783 steps), a larger learning rate, or a tolerance of 2e-05. There is no closed form for "
-        "rounding; the numbers are checked against the same loop on NumPy's float32 with the gradient by hand.",
+        "What helps: float64 (783 steps), a larger learning rate, or a tolerance of 2e-05. "
+        "There is no closed form for "
+        "rounding; the numbers are checked against the same loop on NumPy's float32 with the "
+        "gradient by hand.",
     ],
 )  # fmt: skip
 

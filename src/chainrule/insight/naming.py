@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
@@ -39,8 +41,8 @@ class Variables:
         """Those of a frame, then those of the frames of the same file that called it, then the module's."""
         file, scopes, f = frame.f_code.co_filename, [], frame
         for _ in range(16):
-            if f.f_code.co_filename == file and f.f_locals is not f.f_globals:
-                scopes.append(f.f_locals)
+            if f.f_code.co_filename == file and f.f_code.co_name != "<module>":
+                scopes.append(namespace(f))
             if f.f_back is None:
                 break
             f = f.f_back
@@ -63,6 +65,21 @@ class Variables:
                 else:
                     inside.extend(_inside(name, value))
         return cls([*plain, *inside])
+
+
+def namespace(frame: FrameType) -> Mapping[str, Any]:
+    """The local variables of a frame, without leaving a trace of having looked.
+
+    Up to Python 3.12 a function's frame keeps the dictionary that `f_locals` makes, and with it every
+    value, until the function returns. It is emptied here, unless somebody else (`locals()`) holds it too.
+    """
+    found = frame.f_locals
+    if not frame.f_code.co_flags & inspect.CO_OPTIMIZED or found.__class__ is not dict:
+        return found
+    copied = dict(found)
+    if sys.getrefcount(found) <= 3:  # the frame, this name, and the call
+        found.clear()
+    return copied
 
 
 def _inside(name: str, value: Any) -> Iterator[Variable]:

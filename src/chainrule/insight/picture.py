@@ -24,8 +24,8 @@ def graph(x: Any) -> GraphDrawing:
 
     Returns
     -------
-    A `chainrule.draw.GraphDrawing`: `to_svg()`, `to_text()`, `to_json()`. A computation of more than 60 steps shows
-    one box per line of the program.
+    A `chainrule.draw.GraphDrawing`: `to_svg()`, `to_text()`, `to_json()`. A computation of more than 60
+    steps shows one box per line of the program.
 
     Raises
     ------
@@ -66,7 +66,9 @@ def _box(s: Step, out: str) -> Node:
     head = s.name if s.formula is None or s.formula.text == s.name else f"{s.name} = {s.formula.text}"
     rows = [f"{s.name}, unnamed" if s.kind == "unnamed" else head, s.value.text]
     if s.tracked:
-        rows.append(f"∂{out}/∂{s.name} = {s.cotangent.text}" if s.cotangent is not None else s.note or "not kept")
+        rows.append(
+            f"∂{out}/∂{s.name} = {s.cotangent.text}" if s.cotangent is not None else s.note or "not kept"
+        )
     kind = "constant" if s.kind == "computed" and not s.tracked else s.kind
     note = f"{', '.join(rows)}; {s.place}" + (f"; {s.note}" if s.note else "")
     return Node(s.id, tuple(rows), kind, note)
@@ -76,7 +78,9 @@ def _edges(s: Step, steps: dict[int, Step]) -> list[Edge]:
     """One line per use: solid with the local derivative where a gradient passes, else dashed."""
     live = [Edge(e.id, s.id, e.value.text if e.value is not None else "") for e in s.locals if e.id in steps]
     passed = {e.id for e in s.locals}
-    dashed = [Edge(i, s.id, live=False) for _, i in s.operands if i is not None and i in steps and i not in passed]
+    dashed = [
+        Edge(i, s.id, live=False) for _, i in s.operands if i is not None and i in steps and i not in passed
+    ]
     return live + list(dict.fromkeys(dashed))
 
 

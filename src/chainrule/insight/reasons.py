@@ -35,7 +35,8 @@ def has_nan(v: Any) -> bool:
 # --- NaN and infinity ---------------------------------------------------------------------------------
 
 ADVICE = {
-    "log": "Keep its input above 0. Use cr.xlogy(x, x) for x·log(x), or choose with where(x > 0, cr.log(x), 0): "
+    "log": "Keep its input above 0. Use cr.xlogy(x, x) for x·log(x), or choose with "
+    "where(x > 0, cr.log(x), 0): "
     "a route that is not taken contributes nothing.",
     "sqrt": "Keep its input above 0, or choose with where(x > 0, cr.sqrt(x), 0).",
     "div": "Keep the denominator away from 0, or choose with where(y != 0, x / y, 0).",
@@ -53,14 +54,20 @@ def first_bad_value(flow: Flow, names: Callable[[Node | None, Any], Any]) -> Fin
         inputs = ", ".join(f"{names(q, v)}{place(at)} = {number(_at(v, at))}"
                            for q, v in zip(n.parents, n.args, strict=True)
                            if isinstance(names(q, v), str) and _at(v, at) is not None)  # fmt: skip
-        formula = step_formula(n.p, [names(q, v) for q, v in zip(n.parents, n.args, strict=True)], n.params or {})
-        lines = [f"The value is NaN already, before any derivative. First bad step going forward, at {n.source}:"]
+        formula = step_formula(
+            n.p, [names(q, v) for q, v in zip(n.parents, n.args, strict=True)], n.params or {}
+        )
+        lines = [
+            f"The value is NaN already, before any derivative. First bad step going forward, at {n.source}:"
+        ]
         lines.append(f"  {formula.text} is nan{', ' + inputs if inputs else ''}")
         return Finding("nan", lines)
     return None
 
 
-def first_bad_slope(flow: Flow, cts: dict[Node, Any], names: Callable[[Node | None, Any], Any]) -> Finding | None:
+def first_bad_slope(
+    flow: Flow, cts: dict[Node, Any], names: Callable[[Node | None, Any], Any]
+) -> Finding | None:
     """The first step, going backward, that turns a cotangent without NaN into one with NaN: both factors."""
     for n in flow.order():
         ct = cts.get(n)
@@ -124,7 +131,9 @@ def _at(v: Any, at: tuple[int, ...]) -> Any:
     a = _entries(v)
     if a.size == 1:
         return a.reshape(-1)[0].item()
-    return a[at].item() if a.ndim == len(at) and all(i < m for i, m in zip(at, a.shape, strict=True)) else None
+    return (
+        a[at].item() if a.ndim == len(at) and all(i < m for i, m in zip(at, a.shape, strict=True)) else None
+    )
 
 
 # --- kinks and flat places -----------------------------------------------------------------------------
@@ -139,6 +148,7 @@ KINK_TESTS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "x = 0": lambda x, y, out, p: x == 0,
     "x = y": lambda x, y, out, p: x == y,
     "x = y = 0": lambda x, y, out, p: (x == 0) & (y == 0),
+    "x = 0, y <= 0": lambda x, y, out, p: (x == 0) & (y <= 0),
     "x = 0, y >= 0": lambda x, y, out, p: (x == 0) & (y >= 0),
     "x = lo, x = hi": lambda x, y, out, p: (x == p["lo"]) | (x == p["hi"]),
     "k entries tie": lambda x, y, out, p: np.sum(x == out) > max(np.size(out), 1),
@@ -181,7 +191,9 @@ def kinks_on_the_way(flow: Flow, leaf: Node, cts: dict[Node, Any], names: Any) -
         operands = [names(q, v) for q, v in zip(op.parents, op.args, strict=True)]
         what = step_formula(op.p, operands, op.params).text
         if n.reading is not None:
-            as_written = step_formula(n.p, [names(q, v) for q, v in zip(n.parents, n.args, strict=True)], n.params or {})
+            as_written = step_formula(
+                n.p, [names(q, v) for q, v in zip(n.parents, n.args, strict=True)], n.params or {}
+            )
             what = f"{as_written.text} is read as {what}; it"
         yield f"{what} has a kink at {condition}: {op.p.kinks[condition]}."
 
@@ -217,7 +229,6 @@ def routes_text(tree: Trace, g: Given, check: Any) -> list[str]:
     assert g.gradient is not None
     total = g.gradient.text
     if len(g.routes) == 1:
-        r = g.routes[0]
         lines = [f"  {g.name} reaches {tree.output} by one route:"]
     else:
         lines = [f"  {g.name} reaches {tree.output} by {len(g.routes)} routes; their contributions add:"]

@@ -1,9 +1,9 @@
-"""Values as people read them: numbers with six digits, small arrays in full, large ones by shape and edges."""
+"""Values as people read them: numbers with six digits, small arrays in full, large ones by shape."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,7 +76,9 @@ def show(v: Any) -> Shown:
     if a.size > _IN_FULL:
         flat = a.reshape(-1)
         edge = [number(e) for e in flat[:_EDGE].tolist()] + ["…", number(flat[-1].item())]
-        return Shown(t.shape, t.dtype.name, tuple(flat[:_IN_FULL].tolist()), f"{_shape(t.shape)} [{', '.join(edge)}]")
+        return Shown(
+            t.shape, t.dtype.name, tuple(flat[:_IN_FULL].tolist()), f"{_shape(t.shape)} [{', '.join(edge)}]"
+        )
     return Shown(t.shape, t.dtype.name, tuple(a.reshape(-1).tolist()), _nested(a.tolist()))
 
 
@@ -88,10 +90,14 @@ def _nested(v: Any) -> str:
     return f"[{', '.join(map(_nested, v))}]" if isinstance(v, list) else number(v)
 
 
-def entries(v: Any) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """Index and entry of every number of a value."""
-    a = np.asarray(v)
-    yield from ((i, a[i].item()) for i in np.ndindex(a.shape))
+def literal(v: Shown, more: str = "") -> str:
+    """The call that makes such a tensor: `tensor(10.0)`; an ellipsis stands for what was not shown."""
+    if v.entries is None or "…" in v.text:
+        return f"tensor(…{more})"
+    real = v.dtype.startswith("float")
+    texts = iter([repr(float(e)) if real else repr(e) for e in v.entries])
+    body = re.sub(r"[^\[\], ]+", lambda _: next(texts), v.text) if v.shape else next(texts)
+    return f"tensor({body}{more})"
 
 
 def place(index: tuple[int, ...]) -> str:

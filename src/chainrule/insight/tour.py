@@ -80,17 +80,24 @@ class Tour:
 
     def to_json(self) -> dict[str, Any]:
         """The summary for `json.dumps`; the report's folder has everything in `data.json`."""
-        return {"ok": self.ok, "report": str(self.report), "wrong": list(self.wrong), "rows": [_row(r) for r in self.rows]}
+        return {
+            "ok": self.ok,
+            "report": str(self.report),
+            "wrong": list(self.wrong),
+            "rows": [_row(r) for r in self.rows],
+        }
 
 
-def run(out_dir: str | Path, *, progress: Callable[[str], None] | None = None, cases: Sequence[Case] = CASES) -> Tour:
+def run(
+    out_dir: str | Path, *, progress: Callable[[str], None] | None = None, cases: Sequence[Case] = CASES
+) -> Tour:
     """Work through the lecture's cases and write the report.
 
     Parameters
     ----------
     out_dir
-        Folder of the report, made where it is missing. It gets ``index.html``, ``report.txt``, ``data.json``, and
-        for each case its program and its pictures.
+        Folder of the report, made where it is missing. It gets ``index.html``, ``report.txt``, ``data.json``,
+        and for each case its program and its pictures.
     progress
         Called with the title of each case before it runs.
     cases
@@ -161,7 +168,9 @@ def _worked(case: Case) -> Visit:
 
 def _answer(asked: str, names: dict[str, Any]) -> Answer:
     name = asked.removesuffix(".grad")
-    return why_with(names[name], Variables.of_scopes([{k: v for k, v in names.items() if k != EXPLANATION}]), name=name)
+    return why_with(
+        names[name], Variables.of_scopes([{k: v for k, v in names.items() if k != EXPLANATION}]), name=name
+    )
 
 
 # --- the report ----------------------------------------------------------------------------------------
@@ -189,20 +198,33 @@ def _save(path: Path, text: str) -> None:
 def report_page(tour: Tour) -> Page:
     """The report as a page."""
     if tour.ok:
-        lead = "Every case of the lecture, computed by chainrule, checked against the closed form and a finite difference, and explained."
+        lead = (
+            "Every case of the lecture, computed by chainrule, checked against the closed form "
+            "and a finite difference, and explained."
+        )
     else:
         lead = f"Some numbers are wrong: {', '.join(tour.wrong)}."
-    return Page("Where gradients come from: a tour of the lecture", lead, [_summary(tour), *map(_section, tour.visits)])
+    return Page(
+        "Where gradients come from: a tour of the lecture",
+        lead,
+        [_summary(tour), *map(_section, tour.visits)],
+    )
+
+
+def _name(r: Row) -> str:
+    return f"… {r.case.strip()}" if r.case.startswith(" ") else r.case
 
 
 def _summary(tour: Tour) -> Section:
-    rows = [(r.case.strip() if not r.case.startswith(" ") else f"… {r.case.strip()}", r.ours, r.closed_form or "–",
+    rows = [(_name(r), r.ours, r.closed_form or "–",
              r.difference or "–", "✓ right" if r.ok else "✗ wrong") for r in tour.rows]  # fmt: skip
     caption = "What chainrule computes, what is known by hand, and what differences of plain numbers give"
     table = Table(caption, ("case", "chainrule", "closed form", "finite difference", "verdict"), tuple(rows))
     how = Paragraph(
-        "The closed form is worked out by hand. The finite difference is computed without chainrule, on plain "
-        "numbers. A dash: there is nothing to compare with, because no derivative exists there or because rounding decides."
+        "The closed form is worked out by hand. The finite difference is computed without "
+        "chainrule, on plain "
+        "numbers. A dash: there is nothing to compare with, because no derivative exists "
+        "there or because rounding decides."
     )
     return Section("Summary", (table, how))
 
@@ -234,7 +256,13 @@ def _graph(explanation: Explanation) -> GraphDrawing:
 
 
 def _row(r: Row) -> dict[str, Any]:
-    return {"case": r.case.strip(), "ours": r.ours, "closed_form": r.closed_form, "difference": r.difference, "ok": r.ok}
+    return {
+        "case": r.case.strip(),
+        "ours": r.ours,
+        "closed_form": r.closed_form,
+        "difference": r.difference,
+        "ok": r.ok,
+    }
 
 
 def _data(tour: Tour) -> dict[str, Any]:

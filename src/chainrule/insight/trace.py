@@ -1,12 +1,12 @@
 """The explanation tree: what was computed, how the result feels each step, and who gets which gradient.
 
-Text, LaTeX, pictures and JSON render this one tree. It is read from the tape and the table, computes no derivative of
-its own, and holds no node and no array: only text and a few numbers.
+Text, LaTeX, pictures and JSON render this one tree. It is read from the tape and the table, computes no
+derivative of its own, and holds no node and no array: only text and a few numbers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -167,6 +167,17 @@ def trace(root: Node, variables: Variables, *, also: tuple[Node, ...] = (), name
     return _Builder(root, variables, also, name).build()
 
 
+def operand_names(root: Node, variables: Variables) -> Callable[[Node | None, Any], Any]:
+    """How the operands of steps below `root` are written: a variable, a letter, or the number."""
+    return _Builder(root, variables, (), None)._operand
+
+
+def changed_since(n: Node, root: Node) -> Source | None:
+    """The line that changed a value in place after `root` was computed from it, if one did."""
+    mark = getattr(n, "overwritten", None)
+    return mark[1] if mark is not None and mark[0] > root.serial else None
+
+
 class _Builder:
     """What is looked at while a tree is made."""
 
@@ -189,7 +200,9 @@ class _Builder:
         shown = leaves if not long else leaves[:STEPS_SHOWN]
         below = set(self.nodes)
         unused = [v.name for v in self.variables.all if self._is_unused(v.tensor.n, below)]
-        constants = [self.names[n] for n in steps if n.p is None and not self.flow.is_live(n) and self._named(n)]
+        constants = [
+            self.names[n] for n in steps if n.p is None and not self.flow.is_live(n) and self._named(n)
+        ]
         return Trace(
             output=self.names[self.root],
             size=type_of(self.root.out).size,
@@ -215,7 +228,7 @@ class _Builder:
         letters, ts = fresh_names([*names.values(), *(v.name for v in self.variables.all)])
         long = len(self.nodes) > 20 * STEPS_SHOWN  # told line by line: steps need no names
         for n in self.nodes:
-            if n not in names and (n.p is None or not long and self.group.get(n, n) is n):
+            if n not in names and (n.p is None or (not long and self.group.get(n, n) is n)):
                 names[n] = self._new_name(n, names, letters, ts)
         return names
 
@@ -240,7 +253,9 @@ class _Builder:
         part = self.parts.get(n)
         op = Operation(n.p, n.parents, n.args, n.params or {}, n.out)
         if part is None:
-            return op, step_formula(n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params)
+            return op, step_formula(
+                n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params
+            )
         parents = tuple(dict.fromkeys(q for m in part for q in m.parents if q is not None and q not in part))
         text = f"{n.scope}({', '.join(self.names.get(q, '…') for q in parents)})"
         latex = rf"\operatorname{{{n.scope}}}({', '.join(self.names.get(q, '…') for q in parents)})"
@@ -250,7 +265,9 @@ class _Builder:
 
     def _operand(self, q: Node | None, v: Any) -> Any:
         """A name, or the number itself."""
-        if q is not None and not (q.p is None and not self._named(q) and not self.flow.is_live(q) and _is_number(v)):
+        if q is not None and not (
+            q.p is None and not self._named(q) and not self.flow.is_live(q) and _is_number(v)
+        ):
             return self.names.get(q) or self.names.get(self.group.get(q, q)) or "…"
         if _is_number(v):
             return v if v.__class__ is float else np.asarray(v).item()
@@ -264,7 +281,10 @@ class _Builder:
                         self._cotangent(n), live, Place.of(n.source))  # fmt: skip
         op, formula = self._operation(n)
         operands = tuple(
-            (str(o) if isinstance(o, str) else show(o).text, None if q is None or not isinstance(o, str) else q.serial)
+            (
+                str(o) if isinstance(o, str) else show(o).text,
+                None if q is None or not isinstance(o, str) else q.serial,
+            )
             for q, o in ((q, self._operand(q, v)) for q, v in zip(op.parents, op.args, strict=True))
         )
         kind = "output" if n is self.root else "computed"
@@ -294,13 +314,16 @@ class _Builder:
         op = operation(n)
         wanted = self.flow.wanted(op)
         operands = [self._operand(q, v) for q, v in zip(op.parents, op.args, strict=True)]
-        known = {i: v for i, v in zip((*op.names, "out"), (*op.args, op.out), strict=True) if _is_number(v)}
+        values = zip((*op.names, "out"), (*op.args, op.out), strict=True)
+        known = {i: v for i, v in values if v.__class__ is not Type}
         for k, (q, w) in enumerate(zip(op.parents, wanted, strict=True)):
             if w and q is not None:
                 formula = local_derivative(op.p, op.names[k], operands, self.names[n], op.params, known)
                 v = self.flow.local(n, k)
                 owner = self.group.get(q, q)
-                yield Local(str(operands[k]), owner.serial, formula, _shown(v), _rule_in_words(op, k, v), op.p.source)
+                yield Local(
+                    str(operands[k]), owner.serial, formula, _shown(v), _rule_in_words(op, k, v), op.p.source
+                )
 
     def _locals_of_group(self, n: Node, part: frozenset[Node]) -> Iterator[Local]:
         """The derivative of what belongs together: the walk, begun at its result with 1."""
@@ -309,7 +332,9 @@ class _Builder:
             if q is None or q in part or not self.flow.is_live(q):
                 continue
             v = inside.until(part, q) if type_of(n.out).shape == () else None
-            yield Local(self.names.get(q, "…"), q.serial, None, _shown(v), "" if v is not None else _matrix(n, q))
+            yield Local(
+                self.names.get(q, "…"), q.serial, None, _shown(v), "" if v is not None else _matrix(n, q)
+            )
 
     # leaves
 
@@ -338,13 +363,23 @@ class _Builder:
             first = [m for m in nodes if m.at == nodes[0].at and m.p is nodes[0].p]
             operations = tuple(dict.fromkeys(m.scope or m.name for m in nodes))
             last = nodes[-1]
-            yield Line(Place.of(last.source), len(nodes), len(first), operations, show(last.out), self._cotangent(last))
+            yield Line(
+                Place.of(last.source),
+                len(nodes),
+                len(first),
+                operations,
+                show(last.out),
+                self._cotangent(last),
+            )
 
     def _notes(self, steps: list[Node]) -> Iterator[str]:
-        marks = ((n, getattr(n, "overwritten", None)) for n in steps if n in self.names)
-        changed = [(self.names[n], mark[1]) for n, mark in marks if mark is not None and mark[0] > self.root.serial]
+        marks = ((n, changed_since(n, self.root)) for n in steps if n in self.names)
+        changed = [(self.names[n], source) for n, source in marks if source is not None]
         for name, source in changed[:3]:
-            yield f"{name} was changed in place at {source.place}: the value shown for it may be the new one."
+            yield (
+                f"{name} was changed in place afterwards, at {source.place}: the value shown for "
+                "it may be the new one."
+            )
         if any(ct is LOST for ct in self.cts.values()):
             yield (
                 "Some numbers are missing: backward() freed the arrays over 4 kB that they need. "
@@ -365,7 +400,10 @@ def _rule_in_words(op: Operation, k: int, v: Any) -> str:
     if v is not None and v is not LOST:
         return ""
     if op.p.name == "dot_general":
-        return f"linear: the other factor, {'transposed' if len(type_of(op.args[1 - k]).shape) > 1 else 'as it is'}"
+        return (
+            "linear: the other factor, "
+            f"{'transposed' if len(type_of(op.args[1 - k]).shape) > 1 else 'as it is'}"
+        )
     rows, columns = type_of(op.out).size, type_of(op.args[k]).size
     return f"linear map, {rows}×{columns}" if v is None else "an array it needs was freed"
 
@@ -375,7 +413,7 @@ def _matrix(n: Node, q: Node) -> str:
 
 
 def _groups(nodes: list[Node], root: Node) -> tuple[dict[Node, frozenset[Node]], dict[Node, Node]]:
-    """Nodes of one user-level operation: result → its parts, and part → result. Only where there is one result.
+    """Nodes of one user-level operation: result → its parts, and part → result.
 
     A part belongs to its readers' operation if all of them are of that operation, on the same instruction.
     """
@@ -418,7 +456,7 @@ def _inside_composites(nodes: list[Node]) -> dict[Node, Node]:
 
 
 def _routes(leaf: int, root: int, told: dict[int, Step]) -> Iterator[Route]:
-    """Every way from the leaf up to the result along steps that are single numbers; none if there are too many."""
+    """Every way from the leaf up to the result along single numbers; none if there are too many."""
     counts: dict[int, int] = {leaf: 1}
     for i in sorted(told):
         if i != leaf:
@@ -442,4 +480,15 @@ def _routes(leaf: int, root: int, told: dict[int, Step]) -> Iterator[Route]:
                 stack.append((e.id, (*ids, e.id), (*passed, e)))
 
 
-__all__ = ["Given", "Line", "Local", "Place", "Route", "Step", "Trace", "trace"]
+__all__ = [
+    "Given",
+    "Line",
+    "Local",
+    "Place",
+    "Route",
+    "Step",
+    "Trace",
+    "changed_since",
+    "operand_names",
+    "trace",
+]

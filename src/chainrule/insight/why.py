@@ -10,18 +10,17 @@ import numpy as np
 from chainrule.dispatch import Handle
 from chainrule.eager.backward import RETAINED, node_of
 from chainrule.errors import DataError
-from chainrule.insight import reasons
+from chainrule.insight import reasons, stops
 from chainrule.insight.asked import asked_about
 from chainrule.insight.flow import LOST, Flow
 from chainrule.insight.naming import Variables
-from chainrule.insight.shown import factor, json_number, number, show
-from chainrule.insight.trace import Trace, trace
+from chainrule.insight.shown import factor, json_number, literal, number, show
+from chainrule.insight.trace import changed_since, operand_names, trace
 from chainrule.ir.types import Type, type_of
 from chainrule.source import boundary, user_frame
-from chainrule.tape.cuts import Cut, cuts_of, origin_of
+from chainrule.tape.cuts import cuts_of, origin_of
 from chainrule.tape.node import Leaf, Node, ancestors
 from chainrule.tape.numbers import dense
-from chainrule.tape.pull import freed
 
 _RESULTS = 32  # results in the caller's reach that are looked at, the latest first
 
@@ -33,7 +32,8 @@ class Answer:
     ----------
     reason
         One of "gradient", "accumulated", "sum", "kink", "zero", "nan", "infinite" (there is a gradient);
-        "constant", "integer", "unused", "unreached", "cleared", "intermediate", "cut", "untracked" (there is none);
+        "constant", "integer", "unused", "unreached", "cleared", "intermediate", "cut",
+        "untracked" (there is none);
         "retained", "unknown".
     about
         The name of the tensor.
@@ -98,11 +98,16 @@ def why(x: Any) -> Answer:
     if x is None:
         asked = asked_about(frame)
         if asked is None:
-            what = "I was given None, which does not say whose gradient it is: call why(x) instead of why(x.grad)."
+            what = (
+                "I was given None, which does not say whose gradient it is: call why(x) instead "
+                "of why(x.grad)."
+            )
             return Answer("unknown", "", [what])
         name, x = asked
     if not isinstance(x, Handle):
-        raise DataError(f"a {type(x).__name__} has no gradient", fix="pass a Tensor, e.g. why(w) or why(w.grad)")
+        raise DataError(
+            f"a {type(x).__name__} has no gradient", fix="pass a Tensor, e.g. why(w) or why(w.grad)"
+        )
     return why_with(x, variables, name=name)
 
 
@@ -124,7 +129,8 @@ class _Case:
         variables.by_node.setdefault(n, name)
         computed = {v.tensor.n: v for v in variables.all if v.tensor.n.p is not None and v.tensor.n is not n}
         latest = sorted(computed, key=lambda m: m.serial, reverse=True)[:_RESULTS]
-        below = {m: set(ancestors(m)) for m in latest}
+        below = stops.all_below(latest)
+        latest = list(below)
         tracked = [m for m in latest if m.pull is not None]
         ends = [m for m in tracked if not any(m in below[k] for k in tracked if k is not m)]
         self.latest = ends[0] if ends else None
@@ -146,12 +152,6 @@ class _Case:
     def _result_name(self, root: Node) -> str:
         return self.variables.by_node.get(root, "L")
 
-    def _names(self, tree_root: Node) -> Any:
-        """How reasons write an operand: the variable's name, a letter, or the number."""
-        from chainrule.insight.trace import _Builder
-
-        return _Builder(tree_root, self.variables, (), None)._operand
-
     # --- there is a gradient ----------------------------------------------------------------------
 
     def _present(self, grad: Any) -> Answer:
@@ -171,10 +171,11 @@ class _Case:
         return self._explained(value, *fits[0])
 
     def _explained(self, value: Any, root: Node, flow: Flow, cts: dict[Node, Any]) -> Answer:
-        out, names = self._result_name(root), self._names(root)
+        out, names = self._result_name(root), operand_names(root, self.variables)
         is_zero = not np.any(np.asarray(value) != 0)
         kinks = list(dict.fromkeys(reasons.kinks_on_the_way(flow, self.n, cts, names)))
-        check = None if kinks else reasons.check_of(root, self.n)
+        changed = changed_since(self.n, root)
+        check = None if kinks or changed else reasons.check_of(root, self.n)
         if type_of(root.out).size > 1:
             return self._summed(value, root, flow, out)
         head = f"d{out}/d{self.name} = {show(value).text} at {self.name} = {show(self.n.out).text}"
@@ -189,6 +190,12 @@ class _Case:
             return self._say("kink", [f"{head}, at a kink", *at, close], gradient=show(value).to_json())
         tree = trace(root, self.variables)
         routes = next((g.routes for g in tree.leaves if g.id == self.n.serial), ())
+        if changed is not None:
+            note = (
+                f"  {self.name} was changed in place afterwards ({changed.place}): the gradient "
+                "is that of its value before."
+            )
+            body.append(note)
         if is_zero and len(routes) > 1:
             body.insert(0, "  0 because the contributions of its routes cancel:")
             return self._say("zero", [head, *body], gradient=show(value).to_json())
@@ -199,7 +206,7 @@ class _Case:
         g = next((g for g in tree.leaves if g.id == self.n.serial), None)
         if g is not None and g.routes and g.gradient is not None:
             return reasons.routes_text(tree, g, check)
-        way = _steps_between(tree, self.n.serial)
+        way = stops.steps_between(tree, self.n.serial)
         lines = [f"  {self.name} reaches {tree.output} through {', '.join(way)}"] if way else []
         tail = reasons.check_text(check)
         return lines + ([f"  {tail}"] if tail else [])
@@ -207,7 +214,10 @@ class _Case:
     def _summed(self, value: Any, root: Node, flow: Flow, out: str) -> Answer:
         size = type_of(root.out).size
         rows = reasons.jacobian_rows(root, self.n, flow)
-        lines = [f"{self.name}.grad = {show(value).text} is a SUM of {size} sensitivities, one for each entry of {out}."]
+        lines = [
+            f"{self.name}.grad = {show(value).text} is a SUM of {size} sensitivities, one for "
+            f"each entry of {out}."
+        ]
         if rows is not None:
             width = max(len(number(v)) for row in rows for v in row)
             if len(rows[0]) == 1:
@@ -216,9 +226,16 @@ class _Case:
                     f"{self.name}.grad = {show(value).text} is a SUM of {size} sensitivities: "
                     f"{parts} = {' + '.join(factor(r[0]) for r in rows)}"
                 )
-            lines.append(f"  Summing loses them. The Jacobian ({size} outputs × {len(rows[0])} inputs), row by row:")
-            lines += [f"    {out}[{i}] [ {'  '.join(f'{number(v):>{width}}' for v in r)} ]" for i, r in enumerate(rows)]
-        lines.append(f"  Each one: chainrule.jacobian({out}, {self.name}).  One of them: {out}[0].backward().")
+            lines.append(
+                f"  Summing loses them. The Jacobian ({size} outputs × {len(rows[0])} inputs), row by row:"
+            )
+            lines += [
+                f"    {out}[{i}] [ {'  '.join(f'{number(v):>{width}}' for v in r)} ]"
+                for i, r in enumerate(rows)
+            ]
+        lines.append(
+            f"  Each one: chainrule.jacobian({out}, {self.name}).  One of them: {out}[0].backward()."
+        )
         return self._say("sum", lines, gradient=show(value).to_json(), jacobian=rows)
 
     def _accumulated(self, value: Any, fits: list[Any]) -> Answer:
@@ -228,34 +245,52 @@ class _Case:
         if all(isinstance(v, int | float) for v in parts):
             text += f" = {' + '.join(factor(v) for v in parts)}"
         lines = [f"{self.name}.grad = {text}: {len(parts)} backward calls added to it."]
-        lines += [f"  {'+ ' + number(v) if v is not None else '+ an array'}   {source}" for source, v, *_ in contributions]
+        lines += [
+            f"  {'+ ' + number(v) if v is not None else '+ an array'}   {source}"
+            for source, v, *_ in contributions
+        ]
         if fits:
             root, _, cts = fits[0]
             lines.append(f"  The latest result alone gives d{self._result_name(root)}/d{self.name} = "
                          f"{show(dense(cts[self.n])).text}.")  # fmt: skip
-        lines.append(f"  Gradients add up until they are cleared: write {self.name}.grad = None before each backward().")
+        lines.append(
+            f"  Gradients add up until they are cleared: write {self.name}.grad = None before "
+            "each backward()."
+        )
         data = [{"place": s.place, "number": json_number(v)} for s, v, *_ in contributions]
         return self._say("accumulated", lines, gradient=show(value).to_json(), contributions=data)
 
     def _without_a_graph(self, value: Any, other: bool) -> Answer:
         contributions = list(getattr(self.n, "contributions", None) or ())
         lines = [f"{self.name}.grad = {show(value).text}"]
-        lines += [f"  {'stored' if v is None else number(v) + ', added'} by {source}" for source, v, *_ in contributions]
+        lines += [
+            f"  {'stored' if v is None else number(v) + ', added'} by {source}"
+            for source, v, *_ in contributions
+        ]
         if not contributions:
             lines.append("  It was assigned or changed by hand: no backward() stored it.")
         elif other:
-            lines.append("  No result in reach gives this number by itself (weights, hooks or a change in place?).")
+            lines.append(
+                "  No result in reach gives this number by itself (weights, hooks or a change in place?)."
+            )
         else:
-            lines.append("  The result it came from is gone: keep it in a variable (L = …; L.backward()) and ask again.")
+            lines.append(
+                "  The result it came from is gone: keep it in a variable (L = …; "
+                "L.backward()) and ask again."
+            )
         return self._say("gradient", lines, gradient=show(value).to_json())
 
     def _nan(self, value: Any, found: list[Any]) -> Answer:
         a = np.asarray(value)
         at = reasons.place(tuple(int(i) for i in np.argwhere(np.isnan(a))[0]))
         count = int(np.isnan(a).sum())
-        head = f"NaN in {self.name}.grad{at}" + (f" and {count - 1} more of {a.size} entries" if count > 1 else "") + "."
+        head = (
+            f"NaN in {self.name}.grad{at}"
+            + (f" and {count - 1} more of {a.size} entries" if count > 1 else "")
+            + "."
+        )
         for root, flow, cts in found:
-            names = self._names(root)
+            names = operand_names(root, self.variables)
             before = reasons.first_bad_value(flow, names)
             slope = reasons.first_bad_slope(flow, cts, names)
             lines = [line for f in (before, slope) if f is not None for line in f.lines]
@@ -267,11 +302,13 @@ class _Case:
     def _infinite(self, value: Any, found: list[Any]) -> Answer:
         lines = [f"{self.name}.grad = {show(value).text} is infinite: the slope grows without bound there."]
         for root, flow, cts in found:
-            more = reasons.first_infinite_slope(flow, cts, self._names(root))
+            more = reasons.first_infinite_slope(flow, cts, operand_names(root, self.variables))
             if more:
                 lines += more
                 break
-        return self._say("infinite", [*lines, "  Keep the input away from that point."], gradient=show(value).to_json())
+        return self._say(
+            "infinite", [*lines, "  Keep the input away from that point."], gradient=show(value).to_json()
+        )
 
     # --- there is none ----------------------------------------------------------------------------
 
@@ -282,31 +319,42 @@ class _Case:
             out, flow = self._result_name(root), Flow(root)
             ct = flow.cotangents().get(self.n)
             would = "" if ct is None or ct is LOST else f" d{out}/d{name} = {show(dense(ct)).text}."
-            if _was_differentiated(flow, self.n):
-                lines = [f"None because {name}.grad was cleared after the backward of {out} (zero_grad does that), "
+            if stops.was_differentiated(flow, self.n):
+                lines = [f"None because {name}.grad was cleared after the backward of {out} "
+                         "(zero_grad does that), "
                          f"or left out by backward(inputs=…).{would}"]  # fmt: skip
-                return self._say("cleared", [*lines, f"  To get it again: compute {out} anew and call backward()."])
+                return self._say(
+                    "cleared", [*lines, f"  To get it again: compute {out} anew and call backward()."]
+                )
             lines = [f"None because no backward has reached {name} yet: {out} depends on it, "
                      f"but backward() was not called.{would}"]  # fmt: skip
             return self._say("unreached", [*lines, f"  To get it: {out}.backward()"])
         cuts = self._cuts()
         if cuts:
-            return self._say("cut", [f"None because {name} left the graph before a result was computed:", *cuts])
+            return self._say(
+                "cut", [f"None because {name} left the graph before a result was computed:", *cuts]
+            )
         out = "any result in reach" if self.latest is None else self._result_name(self.latest)
         route = "" if self.latest is None else f" (no route from {name} to {out})"
-        lines = [f"None because {out} was computed without {name}{route}. Not the same as 0: nothing was added to it."]
+        lines = [
+            f"None because {out} was computed without {name}{route}. Not the same as 0: "
+            "nothing was added to it."
+        ]
         if self.latest is None:
-            lines = [f"None because nothing in reach was computed with {name}. Not the same as 0: nothing was added to it."]
+            lines = [
+                f"None because nothing in reach was computed with {name}. Not the same as 0: "
+                "nothing was added to it."
+            ]
         lines.append(f"  {name} was made at {self.n.source}")
         lines.append(f"  To get a gradient: use {name} in the computation.")
         return self._say("unused", lines)
 
     def _cuts(self) -> list[str]:
-        lines = [_cut_line(self.name, cut) for cut in cuts_of(self.n)]
+        lines = [stops.cut_line(self.name, cut) for cut in cuts_of(self.n)]
         for m in self.lost_ways:
-            step = _where_it_stops(m)
+            step = stops.where_it_stops(m)
             if step is not None:
-                lines.append(f"  {self._result_name(m)} does not carry a gradient: {_stop_line(step)}")
+                lines.append(f"  {self._result_name(m)} does not carry a gradient: {stops.stop_line(step)}")
         return lines
 
     def _constant(self) -> Answer:
@@ -314,13 +362,16 @@ class _Case:
         t = type_of(n.out)
         origin = origin_of(n) if isinstance(n, Leaf) else None
         if t.dtype.kind not in "fc":
-            lines = [f"None because {name} holds {t.dtype} numbers: whole numbers and truth values have no small changes."]
+            lines = [
+                f"None because {name} holds {t.dtype} numbers: whole numbers and truth values "
+                "have no small changes."
+            ]
             return self._say("integer", [*lines, f"  To get a gradient, make it floating point: {_again(n)}"])
         if origin is not None:
             lines = [f"None because {name} was made from the numbers of other tensors by {origin.how}: "
                      "the graph ends there."]  # fmt: skip
             lines.append(f"  {origin.source}")
-            return self._say("cut", [*lines, f"  {_WAY_OUT.get(origin.how, _WAY_OUT['tensor'])}"])
+            return self._say("cut", [*lines, f"  {stops.way_out(origin.how)}"])
         out = self._result_name(self.results[0]) if self.results else "a result"
         lines = [f"None because {name} was made without requires_grad=True ({n.source.place}), "
                  f"so {out} was never asked how it depends on {name}."]  # fmt: skip
@@ -350,10 +401,17 @@ class _Case:
         gradient = None if ct is None or ct is LOST else show(dense(ct))
         if n in RETAINED and RETAINED[n] is not None:
             kept = show(RETAINED[n].v).text
-            return self._say("retained", [f"{name}.grad = {kept} was kept because retain_grad() was called on {name}{made}."])
-        lines = [f"None because {name} is not a leaf: it was computed{made}. Gradients are stored in leaves only."]
+            return self._say(
+                "retained",
+                [f"{name}.grad = {kept} was kept because retain_grad() was called on {name}{made}."],
+            )
+        lines = [
+            f"None because {name} is not a leaf: it was computed{made}. Gradients are stored in leaves only."
+        ]
         if root is n:
-            lines.append(f"  {name} is itself the last result in reach, where backward begins; its gradient would be 1.")
+            lines.append(
+                f"  {name} is itself the last result in reach, where backward begins: its own gradient is 1."
+            )
         elif gradient is not None:
             lines.append(f"  It is NOT a constant: d{out}/d{name} = {gradient.text} flowed through it.")
         lines += self._delivered(root, flow)
@@ -381,87 +439,46 @@ class _Case:
                 continue
             text = "?" if ct is LOST else show(dense(ct)).text
             if g.named:
-                yield f"  It was passed on to the leaf {g.name}: d{of_root}/d{g.name} = {text}; read {g.name}.grad."
+                yield (
+                    f"  It was passed on to the leaf {g.name}: d{of_root}/d{g.name} = {text}; "
+                    f"read {g.name}.grad."
+                )
                 continue
-            yield (f"  It was delivered to {g.name}, the unnamed tensor({g.value.text}) that no variable holds: "
+            yield (f"  It was delivered to {g.name}, the unnamed {literal(g.value)} that no variable holds: "
                    f"d{of_root}/d{g.name} = {text}.")  # fmt: skip
             yield f"    {g.place}"
-            yield f"  Usual fix, give the leaf a name: {g.name} = tensor({g.value.text}, requires_grad=True), then use {g.name}."
+            yield (
+                f"  Usual fix, give the leaf a name: {g.name} = "
+                f"{literal(g.value, ', requires_grad=True')}, then use {g.name}."
+            )
 
     def _untracked(self) -> Answer:
         name = self.name
-        stop = _where_it_stops(self.n)
+        stop = stops.where_it_stops(self.n)
         if stop is not None:
-            return self._say("cut", [f"None because {name} does not carry a gradient: {_stop_line(stop)}"])
+            return self._say(
+                "cut", [f"None because {name} does not carry a gradient: {stops.stop_line(stop)}"]
+            )
         for leaf in (m for m in ancestors(self.n) if isinstance(m, Leaf)):
             origin = origin_of(leaf)
             if origin is not None:
-                lines = [f"None because {name} was computed from numbers that left their graph by {origin.how}:"]
-                fix = _WAY_OUT.get(origin.how, _WAY_OUT["tensor"])
+                lines = [
+                    f"None because {name} was computed from numbers that left their graph by {origin.how}:"
+                ]
+                fix = stops.way_out(origin.how)
                 return self._say("cut", [*lines, f"  {origin.source}", f"  {fix}"])
-        lines = [f"None because nothing that {name} was computed from requires a gradient ({self.n.source.place})."]
+        lines = [
+            f"None because nothing that {name} was computed from requires a gradient ({self.n.source.place})."
+        ]
         return self._say("untracked", [*lines, "  To get one: make the input with requires_grad=True."])
-
-
-_WAY_OUT = {
-    "detach": "detach() is there to stop gradients: leave it out where the gradient should pass.",
-    "item": "Leave out .item(): compute with the tensor itself.",
-    "float": "Leave out float(…): compute with the tensor itself, and with chainrule.sin, not math.sin.",
-    "int": "A whole number has no slope: compute with the tensor itself.",
-    "numpy": "Compute with the tensor itself: NumPy's functions take it and keep the graph.",
-    "tensor": "tensor(…) copies numbers only: join tensors with stack([a, b]) or cat, which keep the graph.",
-}
-
-
-def _cut_line(name: str, cut: Cut) -> str:
-    return f"  {name} left the graph by {cut.how} at {cut.source}\n  {_WAY_OUT.get(cut.how, _WAY_OUT['tensor'])}"
-
-
-def _where_it_stops(n: Node) -> tuple[Node, str] | None:
-    """The first untracked step (going back from n) that has a tracked input, and what kind of stop it is."""
-    for m in ancestors(n):
-        if m.p is not None and m.pull is None and any(q is not None and q.pull is not None for q in m.parents):
-            kind = "step" if m.p.rule is None or type_of(m.out).dtype.kind not in "fc" else "mode"
-            return m, kind
-    return None
-
-
-def _stop_line(stop: tuple[Node, str]) -> str:
-    n, kind = stop
-    if kind == "mode":
-        return (
-            f"{n.scope or n.name} ran where nothing is recorded (no_grad or inference_mode), at {n.source}\n"
-            "  To get a gradient: move this line out of the no_grad block."
-        )
-    return (
-        f"{n.name} gives {type_of(n.out).dtype} values, which have no slope, at {n.source}\n"
-        "  To get a gradient: use a smooth function in its place."
-    )
-
-
-def _was_differentiated(flow: Flow, leaf: Node) -> bool:
-    order = flow.order()
-    others = (m for m in order if isinstance(m, Leaf) and m is not leaf)
-    return any(m.pull is freed for m in order) or any(m.contributions for m in others)
-
-
-def _steps_between(tree: Trace, leaf: int) -> list[str]:
-    reached, found = {leaf}, []
-    for s in sorted(tree.steps, key=lambda s: s.id):
-        if any(e.id in reached for e in s.locals):
-            reached.add(s.id)
-            found.append(s.name if s.formula is None or s.formula.text == s.name else f"{s.name} = {s.formula.text}")
-    return found if len(found) <= 8 else [*found[:6], "…", found[-1]]
 
 
 def _again(n: Node) -> str:
     """The call that makes a constant a leaf that gets a gradient."""
     v = n.out
-    if v.__class__ is Type or np.asarray(v).size > 8:
-        return "tensor(…, requires_grad=True)"
-    a = np.asarray(v)
-    body = repr(float(a)) if a.ndim == 0 and a.dtype.kind in "fiub" else str(np.asarray(a, float).tolist())
-    return f"tensor({body}, requires_grad=True)"
+    if v.__class__ is not Type and type_of(v).dtype.kind not in "fc":
+        v = np.asarray(v, float)
+    return literal(show(v), ", requires_grad=True")
 
 
 def _json(check: Any) -> Any:

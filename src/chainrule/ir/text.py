@@ -310,9 +310,7 @@ class _Reader:
             self.define(outs[0][0], v, known)
             return
         args = []
-        while self.peek().kind == "number" or self.peek().kind == "name" and self.peek(1).text not in (":", "="):
-            if self.peek().text == "as":
-                break
+        while self.at_operand():
             args.append(self.operand(g, known))
         params = self.params(depth)
         reading = None
@@ -330,6 +328,13 @@ class _Reader:
             raise self.error(f"{primitive} gives {types} here", f"write {types}")
         for (name, _), v in zip(outs, found, strict=True):
             self.define(name, v, known)
+
+    def at_operand(self) -> bool:
+        """Whether an operand comes, not a parameter, a reading, or the next equation."""
+        t = self.peek()
+        if t.kind == "name":
+            return t.text != "as" and self.peek(1).text not in (":", "=")
+        return t.kind == "number" or t.text == "("
 
     def operand(self, g: Graph, known: dict[str, Var]) -> Var:
         """A variable, or a constant number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import operator
@@ -31,11 +32,13 @@ def operation(fn: F) -> F:
         try:
             if kwargs and takes:
                 kwargs = {takes.get(k, k): v for k, v in kwargs.items()}
-            with scope(name, frame.f_code, frame.f_lasti):
-                return fn(*args, **kwargs)
-        except TypeError as err:
-            trim(err)
-            raise _signature_error(fn, err) from None if _is_call_error(fn, err) else err
+            try:
+                with scope(name, frame.f_code, frame.f_lasti):
+                    return fn(*args, **kwargs)
+            except TypeError as err:
+                if _is_call_error(fn, err):
+                    raise _signature_error(fn, err) from None
+                raise
         except Exception as err:
             trim(err)
             raise
@@ -53,7 +56,11 @@ def quick_first(quick: Callable[[Any], Any]) -> Callable[[F], F]:
                 out = quick(args[0])
                 if out is not None:
                     return out
-            return op(*args, **kwargs)
+            try:
+                return op(*args, **kwargs)
+            except Exception as err:
+                trim(err)
+                raise
 
         return call  # type: ignore[return-value]
 
@@ -64,12 +71,16 @@ def _is_call_error(fn: Callable[..., Any], err: TypeError) -> bool:
     return not isinstance(err, ArgumentError) and str(err).startswith(f"{fn.__qualname__}()")
 
 
-def _signature_error(fn: Callable[..., Any], err: TypeError) -> BaseException:
-    if not _is_call_error(fn, err):
-        return err
-    text = str(err).replace(f"{fn.__qualname__}()", fn.__name__.rstrip("_"))
-    shown = str(inspect.signature(fn)).replace("'", "").split(" ->")[0]
-    return ArgumentError(text, fix=f"call it as {fn.__name__.rstrip('_')}{shown}").at(None)
+def _signature_error(fn: Callable[..., Any], err: TypeError) -> ArgumentError:
+    name = fn.__name__.rstrip("_")
+    return ArgumentError(str(err).replace(f"{fn.__qualname__}()", name), fix=f"call it as {name}{_shown(fn)}")
+
+
+def _shown(fn: Callable[..., Any]) -> str:
+    """The signature without annotations."""
+    signature = inspect.signature(fn)
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
 
 
 def shape_of(x: Any) -> tuple[int, ...]:
@@ -107,7 +118,8 @@ def dims(dim: Any, ndim: int) -> tuple[int, ...]:
 def lengths(args: tuple[Any, ...], what: str = "shape") -> tuple[int, ...]:
     """A shape given as numbers or as one sequence."""
     if len(args) == 1 and not hasattr(args[0], "__index__"):
-        args = tuple(args[0])
+        with contextlib.suppress(TypeError):
+            args = tuple(args[0])
     try:
         return tuple(operator.index(n) for n in args)
     except TypeError:

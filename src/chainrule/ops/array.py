@@ -261,7 +261,9 @@ def split(input: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
     n = x.shape[d]
     if isinstance(split_size_or_sections, int):
         size = split_size_or_sections
-        sizes = [min(size, n - i) for i in range(0, n, size)] if size > 0 else []
+        if size <= 0 and n:
+            raise ArgumentError(f"pieces of length {size}", fix="use a length of 1 or more")
+        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
     else:
         sizes = list(split_size_or_sections)
     if sum(sizes) != n:
@@ -276,6 +278,8 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
     """At most `chunks` pieces of equal length, the last one shorter if need be."""
     x = as_tensor(input)
     n = x.shape[one_dim(dim, x.dim())]
+    if chunks <= 0:
+        raise ArgumentError(f"{chunks} pieces", fix="ask for 1 piece or more")
     return split(x, max(-(-n // chunks), 1), dim)
 
 

@@ -121,6 +121,10 @@ def einsum(equation: str, *operands: Any) -> Any:
 
     Several operands are multiplied in the order that `numpy.einsum_path` finds cheapest.
     """
+    if not isinstance(equation, str):
+        raise ArgumentError(
+            f"the equation is a {type(equation).__name__}", fix='write the equation first: einsum("ij,jk->ik", x, y)'
+        )
     xs = [
         as_tensor(x)
         for x in (operands[0] if len(operands) == 1 and isinstance(operands[0], tuple | list) else operands)
@@ -208,11 +212,13 @@ def _product(x_: tuple[Any, str], y_: tuple[Any, str], later: set[str]) -> tuple
     x, y = _stretch(x, tx, y, ty), _stretch(y, ty, x, tx)
     batch = [c for c in tx if c in ty and c in later]
     contract = [c for c in tx if c in ty and c not in later]
-    places = [(tuple(t.index(c) for c in cs) for t in (tx, ty)) for cs in (contract, batch)]
-    (cx, cy), (bx, by) = (tuple(p) for p in places)
-    out = dot_general(x, y, (cx, cy), (bx, by))
+    out = dot_general(x, y, _places(contract, tx, ty), _places(batch, tx, ty))
     free = [c for c in tx if c not in ty] + [c for c in ty if c not in tx]
     return out, "".join(batch + free)
+
+
+def _places(letters: list[str], tx: str, ty: str) -> Pair:
+    return tuple(tx.index(c) for c in letters), tuple(ty.index(c) for c in letters)
 
 
 def _stretch(x: Any, tx: str, y: Any, ty: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,8 @@ from chainrule.errors import ArgumentError, DataError, DtypeError, ShapeError
 from chainrule.ops.arguments import lengths
 from chainrule.source import Source, boundary
 from chainrule.tape.cuts import note_origin
+from chainrule.tape.memory import note_shared
+from chainrule.tape.modes import current
 from chainrule.tape.node import leaf
 from chainrule.tape.promote import as_dtype, complex_of, get_default_dtype, is_inexact
 
@@ -25,8 +28,11 @@ def make_leaf(value: Any, requires_grad: bool = False) -> Any:
     dtype = np.dtype(np.float64) if value.__class__ is float else value.dtype
     if requires_grad and not is_inexact(dtype):
         raise integer_gradient(dtype)
-    code, at = dispatch.source_code()
-    return dispatch.wrap(value, leaf(value, bool(requires_grad), code, at))
+    n = leaf(value, bool(requires_grad), *dispatch.source_code())
+    if current().inference:
+        n.depth = dispatch._INFERENCE
+        value = np.float64(value) if value.__class__ is float else value  # not for the quick ways
+    return dispatch.wrap(value, n)
 
 
 def integer_gradient(dtype: np.dtype) -> DtypeError:
@@ -173,6 +179,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         and data.dtype.kind in "buifc"
         and (dtype is None or data.dtype == as_dtype(dtype))
     ):
+        note_shared(data)
         return make_leaf(data)
     return make_leaf(array_of(data, dtype))
 
@@ -190,6 +197,7 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     as_dtype(ndarray.dtype)
     made = make_leaf(ndarray)
     made.v = ndarray
+    note_shared(ndarray)
     return made
 
 
@@ -321,26 +329,34 @@ class Generator:
 
     def __init__(self, device: Any = "cpu") -> None:
         check_device(device)
-        self._lock = threading.Lock()
-        self.seed()
+        self._lock = threading.RLock()
+        self._seed: int | None = None
+        self._random: Any = None  # made at the first draw: importing numpy.random costs 12 ms
 
     def manual_seed(self, seed: int) -> Generator:
         """Begin again from a seed; equal seeds give equal numbers."""
-        self._seed = operator.index(seed)
-        self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
+        with self._lock:
+            self._seed = operator.index(seed)
+            self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
         return self
 
     def seed(self) -> int:
         """Begin again from a seed of the operating system, which is returned."""
-        self.manual_seed(int(np.random.SeedSequence().entropy) % 2**63)  # type: ignore[arg-type]
-        return self._seed
+        self.manual_seed(int.from_bytes(os.urandom(8), "little") // 2)
+        return self.initial_seed()
 
     def initial_seed(self) -> int:
         """The seed that this generator began with."""
+        if self._seed is None:
+            self.seed()
+        assert self._seed is not None
         return self._seed
 
     def draw(self, how: str, *args: Any, **kwargs: Any) -> Any:
+        """Numbers from the method `how` of NumPy's generator."""
         with self._lock:
+            if self._random is None:
+                self.seed()
             return getattr(self._random, how)(*args, **kwargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from sys import _getframe
@@ -11,7 +12,7 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import bind
-from chainrule.errors import ArgumentError, DtypeError
+from chainrule.errors import ArgumentError, DtypeError, UnsupportedError
 from chainrule.ops.arguments import operation
 from chainrule.source import trim
 from chainrule.table.composite import COMPOSITES
@@ -23,11 +24,37 @@ from chainrule.tape.promote import as_dtype, is_inexact
 def function(name: str) -> Callable[..., Any]:
     """The public function of an elementwise primitive."""
     p = TABLE[name]
-    make = dispatch.unary if len(p.inputs) == 1 else dispatch.binary
-    op = make(p, watch=name in COMPOSITES)
+    if p.rule is None:
+        op = _without_gradient(p)
+    else:
+        make = dispatch.unary if len(p.inputs) == 1 else dispatch.binary
+        op = make(p, watch=name in COMPOSITES)
     op.__name__ = op.__qualname__ = p.torch or name
     op.__doc__ = _doc(p)
     return op
+
+
+def _without_gradient(p: Primitive) -> Callable[..., Any]:
+    """The operation of a primitive whose result is no number that could vary: comparisons and tests."""
+    if len(p.inputs) == 1:
+
+        def test(input: Any) -> Any:
+            try:
+                return bind(p, input)
+            except Exception as err:
+                trim(err)
+                raise
+
+        return test
+
+    def compare(input: Any, other: Any) -> Any:
+        try:
+            return bind(p, input, other)
+        except Exception as err:
+            trim(err)
+            raise
+
+    return compare
 
 
 def _doc(p: Primitive) -> str:
@@ -35,6 +62,35 @@ def _doc(p: Primitive) -> str:
     lines += [f"At {where}: {why}." for where, why in p.kinks.items()]
     lines += [f"Undefined where {where}: {why}." for where, why in p.undefined.items()]
     return "\n".join([*lines, "", f"Source: {p.source}."])
+
+
+def _whole_division(name: str) -> Callable[..., Any]:
+    """floor_divide and remainder: among whole numbers a divisor 0 has no result, and no NaN to stand for it."""
+    quick = function(name)
+
+    @functools.wraps(quick)
+    def op(input: Any, other: Any) -> Any:
+        try:
+            if _is_whole(input) and _is_whole(other) and np.any(_plain(other) == 0):
+                raise ArgumentError(
+                    f"{name} of whole numbers by 0", given=f"divisor {_plain(other)}",
+                    fix="make one operand floating point, e.g. x.double()",
+                )  # fmt: skip
+            return quick(input, other)
+        except Exception as err:
+            trim(err)
+            raise
+
+    return op
+
+
+def _plain(x: Any) -> Any:
+    return x.v if isinstance(x, dispatch.Handle) else x
+
+
+def _is_whole(x: Any) -> bool:
+    v = _plain(x)
+    return v.__class__ is not float and (isinstance(v, int) or getattr(v, "dtype", np.dtype(float)).kind in "bui")
 
 
 abs = absolute = function("abs")
@@ -76,8 +132,8 @@ plus = function("add")
 minus = function("sub")
 times = function("mul")
 true_divide = divide = function("div")
-floor_divide = function("floor_divide")
-remainder = function("remainder")
+floor_divide = _whole_division("floor_divide")
+remainder = _whole_division("remainder")
 maximum = function("maximum")
 minimum = function("minimum")
 atan2 = arctan2 = function("atan2")
@@ -223,7 +279,41 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         from chainrule.ops.index import nonzero
 
         return nonzero(condition, as_tuple=True)
+    if input is None or other is None:
+        raise ArgumentError(
+            "where has a condition and one branch", fix="give both: where(c, x, y); or the condition alone, for its indices"
+        )
+    dtype = getattr(condition, "dtype", None)
+    if not isinstance(condition, bool) and dtype != np.bool_:
+        raise DtypeError(
+            "the condition of where is no truth value", given=str(dtype or type(condition).__name__),
+            fix="compare first, e.g. where(c != 0, x, y)",
+        )  # fmt: skip
     return bind(TABLE["where"], condition, input, other)
+
+
+def _bitwise(name: str, sign: str) -> Callable[..., Any]:
+    """The operator `&`, `|`, `^` or `~`: of truth values; of whole numbers it would mean their bits, which are not there."""
+
+    def op(*args: Any) -> Any:
+        try:
+            for a in args:
+                dtype = getattr(a, "dtype", None)
+                if not isinstance(a, bool) and dtype != np.bool_:
+                    fix = f"compare first, e.g. (x > 0) {sign} (y > 0), or use logical_{name}(…), which tests for 0"
+                    given = str(dtype or type(a).__name__)
+                    raise UnsupportedError(f"{sign!r} is for truth values here", given=given, fix=fix)
+            return bind(TABLE[f"logical_{name}"], *args)
+        except Exception as err:
+            trim(err)
+            raise
+
+    op.__name__ = op.__qualname__ = f"bitwise_{name}"
+    return op
+
+
+bitwise_and, bitwise_or = _bitwise("and", "&"), _bitwise("or", "|")
+bitwise_xor, bitwise_not = _bitwise("xor", "^"), _bitwise("not", "~")
 
 
 @operation
@@ -347,6 +437,7 @@ __all__ = [
     "sign",
     "sin",
     "sinh",
+    "softplus",
     "sqrt",
     "square",
     "sub",

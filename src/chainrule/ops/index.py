@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.dispatch import Handle, bind
-from chainrule.errors import ArgumentError, IndexingError
+from chainrule.errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from chainrule.ops.arguments import one_dim, operation
 from chainrule.ops.creation import as_tensor, make_leaf
 from chainrule.table.primitive import TABLE
@@ -70,7 +70,24 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
 def getitem(x: Any, key: Any) -> Any:
     """Entries of x at a key; with integers and slices only, a view."""
     spec, index = spec_of(key, x.shape)
-    return bind(TABLE["index"], x, *index, spec=spec)
+    return picked(x, index, spec)
+
+
+def picked(x: Any, index: list[Any], spec: Any) -> Any:
+    """The primitive `index`, with an error that says what is in range."""
+    try:
+        return bind(TABLE["index"], x, *index, spec=spec)
+    except IndexingError:
+        raise
+    except IndexError as err:
+        places = ", ".join(f"{-n}..{n - 1} in dimension {i}" for i, n in enumerate(x.shape))
+        text = str(err).replace("axis", "dimension")
+        raise IndexingError(text, given=f"tensor of shape {list(x.shape)}", fix=f"use {places}") from None
+
+
+def _check_whole(i: Any) -> None:
+    if i.dtype.kind not in "iu":
+        raise IndexingError(f"an index of dtype {i.dtype}", given=str(i.dtype), fix="index with whole numbers: i.long()")
 
 
 @operation
@@ -80,6 +97,12 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     if x.dim() == 0:
         return x
     d = one_dim(dim, x.dim())
+    _check_whole(i)
+    if i.dim() != x.dim():
+        raise ShapeError(
+            "the index has another number of dimensions than the tensor",
+            given=f"index {list(i.shape)}, tensor {list(x.shape)}", fix="make the dimensions equal, e.g. index.unsqueeze(0)",
+        )  # fmt: skip
     cut = tuple(slice(None) if k == d else slice(0, n) for k, n in enumerate(i.shape))
     x = x[cut] if any(n < m for k, (n, m) in enumerate(zip(i.shape, x.shape, strict=True)) if k != d) else x
     v = np.asarray(i.v)
@@ -101,16 +124,25 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
 @operation
 def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices of `input` along `dim` at the places `index`."""
-    x = as_tensor(input)
+    x, i = as_tensor(input), as_tensor(index)
     d = one_dim(dim, x.dim())
-    return bind(TABLE["index"], x, as_tensor(index), spec=(*(("slice", None, None, None),) * d, ("array", 0)))
+    _check_whole(i)
+    return picked(x, [i], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
 
 
 @operation
 def masked_select(input: Any, mask: Any) -> Any:
     """The entries of `input` where the mask is true, in one dimension."""
     x, m = as_tensor(input), as_tensor(mask)
-    shape = np.broadcast_shapes(x.shape, m.shape)
+    if m.dtype != np.bool_:
+        raise DtypeError("the mask is no truth value", given=str(m.dtype), fix="compare first, e.g. x > 0")
+    try:
+        shape = np.broadcast_shapes(x.shape, m.shape)
+    except ValueError:
+        raise ShapeError(
+            "the mask does not fit", given=f"mask {list(m.shape)}, tensor {list(x.shape)}",
+            fix="give the mask the shape of the tensor, or 1 where it should repeat",
+        ) from None  # fmt: skip
     return getitem(x.expand(*shape), np.broadcast_to(np.asarray(m.v), shape))
 
 

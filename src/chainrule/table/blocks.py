@@ -38,8 +38,8 @@ def blocked(value: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def total(x: np.ndarray) -> Any:
-    """Sum of all entries of a large contiguous array: sums of rows of 1000, then pairwise (as exact as NumPy's, twice as quick)."""
+    """Sum of all entries of a large contiguous array: sums of rows of 250, then pairwise (as exact as NumPy's, twice as quick)."""
     flat = x.reshape(-1)
-    n = flat.size - flat.size % 1000
-    rows = np.add.reduce(np.einsum("ij->i", flat[:n].reshape(-1, 1000)))
+    n = flat.size - flat.size % 250
+    rows = np.add.reduce(np.einsum("ij->i", flat[:n].reshape(-1, 250)))
     return rows + np.add.reduce(flat[n:])

@@ -27,7 +27,7 @@ exp = elementwise(
 )  # fmt: skip
 exp2 = elementwise(
     "exp2", "x", np.exp2, {"x": lambda out: LN2 * out},
-    scalar=lambda x: math.pow(2.0, x), monotone=True, latex="2^{$x}", doc="2ˣ.",
+    scalar=lambda x: math.pow(2.0, x), monotone=True, text="2**$x", latex="2^{$x}", doc="2ˣ.",
     samples=((0.0,), (1.5,), (-2.0,), (-1000.0,)), source="2ˣ = exp(x ln 2)",
 )  # fmt: skip
 expm1 = elementwise(
@@ -65,7 +65,7 @@ sqrt = elementwise(
 )  # fmt: skip
 rsqrt = elementwise(
     "rsqrt", "x", lambda x: np.reciprocal(np.sqrt(x)), {"x": lambda x, out: -0.5 * out / x},
-    scalar=lambda x: 1.0 / math.sqrt(x), latex=r"\frac{1}{\sqrt{$x}}", doc="1/√x.", domain=((0.0, math.inf),),
+    scalar=lambda x: 1.0 / math.sqrt(x), text="1/sqrt($x)", latex=r"\frac{1}{\sqrt{$x}}", doc="1/√x.", domain=((0.0, math.inf),),
     samples=((1.0,), (2.5,), (1e-100,)), source="power rule", undefined={"x < 0": "no real root exists"},
 )  # fmt: skip
 pow_ = elementwise(

@@ -137,8 +137,10 @@ def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 def _softmax(x: Any, *, axis: tuple[int, ...]) -> Any:
     if not x.size:
         return x
-    e = np.exp(x - np.max(x, axis, keepdims=True))
-    return e / np.sum(e, axis, keepdims=True)
+    top = np.max(x, axis, keepdims=True)
+    e = np.exp(x - top)
+    out = e / np.sum(e, axis, keepdims=True)
+    return out if np.isfinite(top).all() else np.where(np.isfinite(top), out, e)
 
 
 def _softmax_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: tuple[int, ...]) -> Any:
@@ -267,7 +269,7 @@ cast_like = register(
         type_rule=_cast_like_type,
         rule=None,
         text="cast($x)",
-        latex="$x",
+        latex=r"\left[$x\right]",
         doc="A truth value as the numbers 0 and 1, in the dtype of y. It has no slope in either.",
         samples=(dict(shapes=[(3,), (3,)]), dict(shapes=[(0,), (0,)])),
         source="the indicator function",

@@ -31,18 +31,18 @@ gt = _compare("gt", ">", np.greater, operator.gt)
 ge = _compare("ge", ">=", np.greater_equal, operator.ge)
 
 
-def _logical(name: str, inputs: str, value: Any, template: str) -> Primitive:
+def _logical(name: str, inputs: str, value: Any, template: str, text: str, latex: str) -> Primitive:
     return elementwise(
-        name, inputs, value, None, scalar=template, result="bool", doc=f"{name.replace('_', ' ')} of truth values.",
+        name, inputs, value, None, scalar=template, result="bool", text=text, latex=latex, doc=f"{name.replace('_', ' ')} of truth values.",
         commutative=" " in inputs, samples=tuple((a, b) if " " in inputs else (a,) for a in (0.0, 1.0) for b in (0.0, 1.0)),
         source="Boolean algebra",
     )  # fmt: skip
 
 
-logical_and = _logical("logical_and", "x y", np.logical_and, "(bool({0}) and bool({1}))")
-logical_or = _logical("logical_or", "x y", np.logical_or, "(bool({0}) or bool({1}))")
-logical_xor = _logical("logical_xor", "x y", np.logical_xor, "(bool({0}) != bool({1}))")
-logical_not = _logical("logical_not", "x", np.logical_not, "(not {0})")
+logical_and = _logical("logical_and", "x y", np.logical_and, "(bool({0}) and bool({1}))", "$x and $y", r"$x \land $y")
+logical_or = _logical("logical_or", "x y", np.logical_or, "(bool({0}) or bool({1}))", "$x or $y", r"$x \lor $y")
+logical_xor = _logical("logical_xor", "x y", np.logical_xor, "(bool({0}) != bool({1}))", "$x != $y", r"$x \oplus $y")
+logical_not = _logical("logical_not", "x", np.logical_not, "(not {0})", "not $x", r"\lnot $x")
 
 
 def _test(name: str, value: Any, scalar: Any, doc: str) -> Primitive:

@@ -79,7 +79,7 @@ def _sech2_float(x: float) -> float:
 
 sech2 = elementwise(
     "sech2", "x", _sech2, {"x": lambda x, out: -2.0 * out * tanh(x)},
-    scalar=_sech2_float, bounded=True, even=True, text="sech2($x)",
+    scalar=_sech2_float, bounded=True, even=True, text="1/cosh($x)**2",
     latex=r"\operatorname{sech}^2($x)", doc="1/cosh²(x): the slope of tanh, exact in both tails.",
     samples=((0.0,), (1.5,), (-2.0,), (20.0,), (-300.0,)),
     source="4e/(1 + e)², e = exp(-2|x|); 1/cosh² overflows, 1 - tanh² cancels",

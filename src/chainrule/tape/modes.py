@@ -14,6 +14,9 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any
 
+from chainrule.errors import ArgumentError
+from chainrule.source import here
+
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 
@@ -127,6 +130,10 @@ class _Switch:
         return type(self)()
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        if not callable(fn):
+            name = type(self).__name__
+            fix = f"write `with {name}():`, or put @{name}() above a function"
+            raise ArgumentError(f"{name} decorates functions, not a {type(fn).__name__}", fix=fix).at(here())
         if inspect.isgeneratorfunction(fn):
             return _wrap_generator(self, fn)
         if inspect.iscoroutinefunction(fn):

@@ -20,7 +20,7 @@ LARGE = 30.0  # values above this are not taken further: second derivatives of e
 MARGIN = 0.05  # distance from kinks and from the edges of domains
 
 Values = dict[Var, Any]
-Move = tuple[str, tuple[Any, ...], dict[str, Any]]
+Move = tuple[Any, tuple[Any, ...], dict[str, Any]]  # name of a primitive (or a builder), arguments, parameters
 
 
 class Program(NamedTuple):
@@ -97,7 +97,7 @@ def _step(rng: np.random.Generator, emit: Emitter, values: Values, known: Values
     name, args, params = move
     g = emit.graph
     start = len(g.equations)
-    out = emit(name, *args, **params)
+    out = name(emit) if callable(name) else emit(name, *args, **params)
     if not isinstance(out, Var) or out in known:  # x¹ is x
         return False
     known.update(g.constants)
@@ -230,7 +230,9 @@ def _scan(rng: np.random.Generator, values: Values) -> Move | None:
     if x is None:
         return None
     axis, reverse = int(rng.integers(len(x.shape))), bool(rng.integers(2))
-    name = str(rng.choice(["cumsum", "cumprod", "linear_recurrence", "flip", "shift"]))
+    name = str(rng.choice(["cumsum", "cumprod", "linear_recurrence", "flip", "shift", "softmax"]))
+    if name == "softmax":
+        return name, (x,), {"axis": _axes(rng, len(x.shape))}
     if name == "flip":
         return name, (x,), {"axis": axis}
     if name == "shift":
@@ -306,12 +308,23 @@ def _dot(rng: np.random.Generator, values: Values) -> Move | None:
     return "dot_general", (x, y), {"contract": ((i,), (j,)), "batch": batch}
 
 
+_COMPOSITES: Sequence[Callable[[Emitter, Var, tuple[int, ...]], Any]] = (
+    lambda emit, x, axis: emit("sqrt", emit("sum", emit("mul", x, x), axis=axis, keepdims=False)),
+    lambda emit, x, axis: emit("sqrt", emit("integer_pow", x, n=2)),
+    lambda emit, x, axis: emit("log", emit("add", 1.0, emit("exp", x))),
+    lambda emit, x, axis: emit("log1p", emit("exp", x)),
+    lambda emit, x, axis: emit("log", emit("sum", emit("exp", x), axis=axis, keepdims=True)),
+    lambda emit, x, axis: emit("div", 1.0, emit("add", 1.0, emit("exp", x))),
+)
+
+
 def _composite(rng: np.random.Generator, values: Values) -> Move | None:
-    """The outer operation of a composite, where a producer happens to be there; else the producer."""
-    x = _pick(rng, values, lambda v, value: bool(np.all(np.abs(value) > MARGIN)))
+    """An expression that is read as one function."""
+    x = _pick(rng, values, lambda v, value: v.shape != () and bool(np.all(np.abs(value) > MARGIN)))
     if x is None:
         return None
-    return ("mul", (x, x), {}) if rng.integers(2) else ("exp", (x,), {})
+    build, axis = _COMPOSITES[rng.integers(len(_COMPOSITES))], _axes(rng, len(x.shape))
+    return (lambda emit: build(emit, x, axis)), (), {}
 
 
 _MOVES: Sequence[Callable[[np.random.Generator, Values], Move | None]] = (

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from chainrule.errors import ArgumentError, DtypeError
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.table.primitive import Body
 
 
 def is_inexact(v: Var) -> bool:
@@ -44,3 +45,8 @@ def active(graph: Graph, inputs: Iterable[Var]) -> set[Var]:
 def steps(graph: Graph, through: set[Var]) -> list[Equation]:
     """The equations that define active values."""
     return [e for e in graph.equations if not through.isdisjoint(e.outs)]
+
+
+def is_single(e: Equation) -> bool:
+    """Whether the rule of an equation speaks of one output; a `Body` rule speaks of a tuple, also of one."""
+    return len(e.outs) == 1 and not isinstance(e.primitive.rule, Body)

@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.ir.emitter import Emitter, zeros_like
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.table.primitive import TABLE
-from chainrule.transforms.activity import inputs_named, is_inexact
+from chainrule.transforms.activity import inputs_named, is_inexact, is_single
 from chainrule.transforms.derive import pushforward
 from chainrule.transforms.walk import forward
 
@@ -56,7 +56,7 @@ def _push(e: Equation, ts: dict[Var, Any], emit: Emitter) -> Iterable[tuple[Var,
         return [(e.outs[0], pushforward(TABLE[name], (x,), out, params, (ts[x],), emit))]
     if not any([v in ts for v in e.inputs]) or not any(map(is_inexact, e.outs)):
         return ()
-    single = len(e.outs) == 1
+    single = is_single(e)
     out = e.outs[0] if single else e.outs
     found = pushforward(e.primitive, e.inputs, out, e.params, [ts.get(v) for v in e.inputs], emit)
     found = (found,) if single else found or (None,) * len(e.outs)

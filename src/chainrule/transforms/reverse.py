@@ -8,7 +8,7 @@ from typing import Any
 from chainrule.ir.emitter import Emitter, is_indicator, zeros_like
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.table.primitive import TABLE
-from chainrule.transforms.activity import active, inputs_named, is_inexact, steps
+from chainrule.transforms.activity import active, inputs_named, is_inexact, is_single, steps
 from chainrule.transforms.derive import join, pullback
 from chainrule.transforms.walk import reverse
 
@@ -56,7 +56,7 @@ def vjp(graph: Graph, wrt: Sequence[int] | None = None) -> Graph:
         cts[out] = add(cts[out], seed) if out in cts else seed
 
     def take(e: Equation) -> Any:
-        if len(e.outs) == 1:
+        if is_single(e):
             return cts.pop(e.outs[0], None)
         pairs = [cts.pop(v, None) for v in e.outs]
         return None if all(p is None for p in pairs) else pairs
@@ -75,7 +75,7 @@ def _pull(e: Equation, pair: Any, through: set[Var], emit: Emitter) -> Iterable[
         pulled = pullback(TABLE[name], (x,), out, params, *pair, (True,), emit)
         return [(x, (c, m)) for _, c, m in pulled]
     wanted = [v in through for v in e.inputs]
-    if len(e.outs) == 1:
+    if is_single(e):
         out, (ct, mask) = e.outs[0], pair
     else:
         out = e.outs
