@@ -1,6 +1,6 @@
 """Pages that follow from the program: one per operation of the derivative table, one per code of an error.
 
-    python -m docs.build [folder]      writes site/ (or the folder); ends with an error if an entry lacks something
+python -m docs.build [folder]      writes site/ (or the folder); fails if an entry lacks something
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def build(folder: Path) -> int:
 
 
 def operation(p: Primitive) -> Page:
-    """The page of one operation: what it is, its derivative, what is kept, kinks, samples, a plot, the source."""
+    """The page of one operation: what it is, its derivative, what is kept, kinks, samples, a plot, source."""
     missing = [what for what in ("doc", "latex", "text", "source") if not getattr(p, what)]
-    if missing or not p.samples and p.inputs:
+    if missing or (not p.samples and p.inputs):
         raise ValueError(f"the entry of {p.name} lacks {', '.join(missing or ['samples'])}")
     case = next(cases(p), Case(p, (), {}))
     sections = [
@@ -65,7 +65,11 @@ def _derivative(p: Primitive, case: Case) -> Iterator[Any]:
     if p.rule is None:
         yield Paragraph("None: the result is a truth value, a place or a constant.")
         return
-    kind = {Partials: "partial derivatives", Linear: "a linear map: its transpose is stated", Jvp: "a pushforward"}
+    kind = {
+        Partials: "partial derivatives",
+        Linear: "a linear map: its transpose is stated",
+        Jvp: "a pushforward",
+    }
     yield Paragraph(f"Stated as {kind[type(p.rule)]}. Forward, reverse and second order follow from it.")
     names = [i for i in p.inputs if i in _stated(p)]
     rows = []
@@ -88,7 +92,8 @@ def _special(p: Primitive) -> Iterator[Any]:
     facts += ["The slope is bounded."] if p.bounded else []
     facts += ["It selects: what is not taken contributes nothing."] if p.selects else []
     rows = [(where, why) for where, why in (*p.kinks.items(), *p.undefined.items())]
-    yield Paragraph(" ".join(facts) or "Nowhere.")
+    if facts or not rows:
+        yield Paragraph(" ".join(facts) or "Nowhere.")
     if rows:
         yield Table("Kinks and holes", ("where", "which slope, and why"), rows)
 
@@ -98,7 +103,9 @@ def _samples(p: Primitive) -> Any:
     if not found:
         return Paragraph("It has no inputs.")
     rows = [(_arguments(c), _shown(c.value()), _slopes(c)) for c in found]
-    return Table("Value, and cotangents of the inputs for a cotangent of ones", ("at", "value", "cotangents"), rows)
+    return Table(
+        "Value, and cotangents of the inputs for a cotangent of ones", ("at", "value", "cotangents"), rows
+    )
 
 
 def _arguments(c: Case) -> str:
@@ -127,7 +134,9 @@ def _plot(p: Primitive, case: Case) -> Drawing | None:
     xs = np.linspace(max(lo, -REACH), min(hi, REACH), 401)
     line = Case(p, (xs,), case.params)
     slopes = pull(line, np.ones_like(xs), (0,))[0]
-    curves = [Curve(list(xs), _clipped(ys), label) for ys, label in ((line.value(), p.name), (slopes, "slope"))]
+    curves = [
+        Curve(list(xs), _clipped(ys), label) for ys, label in ((line.value(), p.name), (slopes, "slope"))
+    ]
     return Drawing(p.name, x_label="x", y_label="", curves=curves, lines=[Line("x", 0.0), Line("y", 0.0)])
 
 
@@ -151,9 +160,13 @@ def error(c: type[errors.ChainruleError]) -> Page:
     if not doc:
         raise ValueError(f"{c.__name__} lacks a docstring")
     first, _, rest = doc.partition("\n")
-    caught = [b.__name__ for b in c.__mro__ if b.__module__ == "builtins" and b not in (object, BaseException)]
+    caught = [
+        b.__name__ for b in c.__mro__ if b.__module__ == "builtins" and b not in (object, BaseException)
+    ]
     blocks = [Paragraph(rest.strip())] if rest.strip() else []
-    blocks.append(Paragraph(f"`except` {', '.join(caught)} catches it too, as PyTorch's error in the same place."))
+    blocks.append(
+        Paragraph(f"`except` {', '.join(caught)} catches it too, as PyTorch's error in the same place.")
+    )
     how = "Each error says what happened, what was given, at which line, and one thing to do."
     return Page(f"{c.code}: {c.__name__}", first, [Section("What it is", [*blocks, Paragraph(how)])])
 
@@ -161,7 +174,10 @@ def error(c: type[errors.ChainruleError]) -> Page:
 def index() -> Page:
     """The page that leads to all others."""
     ops = [(_link(f"ops/{p.name}.html", p.name), p.doc) for p in TABLE.values()]
-    found = [(_link(f"errors/{c.code}.html", c.code), c.__name__, (c.__doc__ or "").split("\n")[0]) for c in codes()]
+    found = [
+        (_link(f"errors/{c.code}.html", c.code), c.__name__, (c.__doc__ or "").split("\n")[0])
+        for c in codes()
+    ]
     return Page(
         "chainrule: reference",
         "What every operation computes, its derivative, and every error.",

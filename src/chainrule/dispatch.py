@@ -98,6 +98,8 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
     m = current()
     values, nodes, strong = operands(args)
+    if p.on_complex is not None and any(v.__class__ is complex or getattr(v, "dtype", FLOAT64).kind == "c" for v in values):
+        return p.on_complex(emit, *args, **params)
     if (p.kind == "elementwise" or p.name in _PROMOTED) and not _one_dtype(values, strong):
         promote(p, values, nodes, strong, m)
     if p.view and values[0].__class__ is float and isinstance(args[0], Handle):
@@ -129,6 +131,8 @@ def _one_dtype(values: list[Any], strong: list[bool]) -> bool:
     if dtype is not FLOAT64 and not all(strong):
         with quiet():
             values[:] = [v if s else dtype.type(v) for v, s in zip(values, strong, strict=True)]
+    elif not all(strong):
+        values[:] = [float(v) if v.__class__ is int else v for v in values]
     return True
 
 
@@ -198,12 +202,10 @@ def promote(p: Primitive, values: list[Any], nodes: list[Node | None], strong: l
         dtype = get_default_dtype()
     for k in range(first, len(values)):
         v = values[k]
-        if v.__class__ is float and (dtype == FLOAT64 or not strong[k] and dtype.kind in "fc"):
-            continue  # NumPy gives a Python float the dtype of the others
+        if v.__class__ is float and dtype == FLOAT64:
+            continue
         if not strong[k]:
-            if not any(strong[first:]) or p.kind != "elementwise":
-                values[k] = np.asarray(v, dtype)
-            else:
+            with quiet():
                 values[k] = dtype.type(v)
         elif v.__class__ is float or v.dtype != dtype:
             values[k], nodes[k] = _cast(v, nodes[k], dtype, m)
@@ -216,13 +218,10 @@ def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node |
 
 
 def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
-    """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings.
-
-    Beside arrays, a Python float takes their dtype; alone it is a float64.
-    """
+    """The value of a primitive on NumPy arrays, IEEE arithmetic without warnings; a Python float is a float64."""
     try:
         with quiet():
-            out = p.value(*(map(np.float64, values) if _all_floats(values) else values), **params)
+            out = p.value(*[np.float64(v) if v.__class__ is float else v for v in values], **params)
     except (ValueError, IndexError, TypeError):
         explain_failure(p, values, params)
         raise

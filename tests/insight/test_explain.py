@@ -57,7 +57,7 @@ def test_a_route_is_a_product_of_local_derivatives() -> None:
 
 def test_an_unnamed_leaf_is_named_and_its_line_is_shown() -> None:
     text = mixed()["text"]
-    assert "t is the unnamed tensor(10.0) at test_explain.py:" in text
+    assert "t is the unnamed tensor(10.0) made at\n    test_explain.py:" in text
     assert "c2 = cr.tensor(10.0, requires_grad=True) + 1.0" in text
 
 

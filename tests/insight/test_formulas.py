@@ -92,7 +92,12 @@ def test_derivative_reads_as_one_would_write_it(name, input, params, written):
         ("exp", "x", {}, "e^{w_{1}}"),
         ("sigmoid", "x", {}, r"\sigma(w_{1})\,\sigma(-w_{1})"),
         ("log2", "x", {}, r"\frac{1}{\ln 2\,w_{1}}"),
-        ("pow", "x", {}, r"\begin{cases}0 & w_{1} = 0 \land b = 0\\ b\,w_{1}^{b - 1} & \text{otherwise}\end{cases}"),
+        (
+            "pow",
+            "x",
+            {},
+            r"\begin{cases}0 & w_{1} = 0 \land b = 0\\ b\,w_{1}^{b - 1} & \text{otherwise}\end{cases}",
+        ),
     ],
 )
 def test_derivative_in_latex(name, input, params, written):
@@ -142,16 +147,19 @@ def _grow(parts):
     return two | one | power | chosen
 
 
-
 @given(st.recursive(LEAVES, _grow, max_leaves=12))
 def test_printed_formula_evaluates_to_what_the_formula_does(f):
-    """Products are reordered, so the last digits may differ; a step (floor, sign) may turn that into a whole unit."""
+    """Products are reordered, so the last digits differ; a step (floor, sign) makes a unit of that."""
     f = apply("add", f, 0.0) if not hasattr(f, "key") else f
     for x, y in itertools.product((0.7, -1.3), (2.9, -0.45)):
         with np.errstate(all="ignore"):
             number = float(fold(f, {"x": np.float64(x), "y": np.float64(y)}, {}, numbers.emit))
-            nearby = float(fold(f, {"x": np.float64(x * (1 + 1e-9)), "y": np.float64(y * (1 - 1e-9))}, {}, numbers.emit))
-        if not (math.isfinite(number) and abs(nearby - number) <= 1e-5 * abs(number) and 1e-9 < abs(number) < 1e9):
+            nearby = float(
+                fold(f, {"x": np.float64(x * (1 + 1e-9)), "y": np.float64(y * (1 - 1e-9))}, {}, numbers.emit)
+            )
+        if not (
+            math.isfinite(number) and abs(nearby - number) <= 1e-5 * abs(number) and 1e-9 < abs(number) < 1e9
+        ):
             continue
         try:
             printed = evaluate(text(f), x=x, y=y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 from typing import Any
 
 import pytest
@@ -254,3 +255,13 @@ def test_asking_changes_nothing() -> None:
     before = (L.item(), w.item(), w.grad.item())
     why(w.grad)
     assert (L.item(), w.item(), w.grad.item()) == before
+
+
+def test_a_notebook_cell_has_source_too() -> None:
+    """IPython keeps the text of a cell in linecache under a name of its own."""
+    source = "w = cr.tensor(1.0)\nanswer = why(\n    w.grad\n)\n"
+    file = "<ipython-input-12-0123456789ab>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    names = {"cr": cr, "why": why}
+    exec(compile(source, file, "exec"), names)
+    says(names["answer"], "constant", "cell [12]:1")

@@ -14,7 +14,9 @@ from chainrule.ir.types import Type
 from chainrule.ir.verify import verify
 from chainrule.source import here
 
-LECTURE = parse("{ w:float64[] -> u:float64[] = mul 4.0 w  p:float64[] = integer_pow w n=3  L:float64[] = add u p -> L }")
+LECTURE = parse(
+    "{ w:float64[] -> u:float64[] = mul 4.0 w  p:float64[] = integer_pow w n=3  L:float64[] = add u p -> L }"
+)
 
 
 def test_the_first_case_of_the_lecture():
@@ -41,12 +43,15 @@ def test_a_python_float_does_not_fit_an_integer():
 
 
 def test_arithmetic_is_ieee_and_silent():
-    g = parse("{ x:float64[] -> y:float64[] = div 1.0 x  z:float64[] = log x  w:float64[] = mul y z -> y z w }")
+    g = parse(
+        "{ x:float64[] -> y:float64[] = div 1.0 x  z:float64[] = log x  w:float64[] = mul y z -> y z w }"
+    )
     assert evaluate(g, 0.0) == (math.inf, -math.inf, -math.inf)
 
 
 def test_results_share_no_memory_with_arguments_constants_or_each_other():
-    g = parse("{ x:float64[2] -> c:float64[2] = constant [1.0, 2.0]  r:float64[2,1] = reshape x shape=(2, 1) -> x x c r }")
+    g = parse("""{ x:float64[2] -> c:float64[2] = constant [1.0, 2.0]
+                 r:float64[2,1] = reshape x shape=(2, 1) -> x x c r }""")
     x = np.array([3.0, 4.0])
     outs = evaluate(g, x)
     for k, out in enumerate(outs):

@@ -1,7 +1,7 @@
 """Equations that carry graphs: checked, printed, evaluated, cleaned and differentiated like any other.
 
-The table has no such primitive yet; `call` below is the smallest one, with a `Body` rule made of the transforms of its
-body, as loops and branches will be.
+The table has no such primitive yet; `call` below is the smallest one, with a `Body` rule made of the
+transforms of its body, as loops and branches will be.
 """
 
 import numpy as np
@@ -24,7 +24,11 @@ FLOAT = np.dtype(np.float64)
 
 def call_type(*xs, body):
     if list(xs) != [v.type for v in body.inputs]:
-        raise ShapeError("the arguments are not the inputs of the body", given=", ".join(map(str, xs)), fix="pass its inputs")
+        raise ShapeError(
+            "the arguments are not the inputs of the body",
+            given=", ".join(map(str, xs)),
+            fix="pass its inputs",
+        )
     return tuple(v.type for v in body.outputs)
 
 
@@ -38,7 +42,10 @@ def push(emit, args, outs, tangents, *, body):
 def pull(emit, args, outs, cts, masks, wanted, *, body):
     """The same primitive on the vjp of the body; a masked cotangent is cut off before it goes in."""
     wrt = [k for k, w in enumerate(wanted) if w]
-    seeds = [emit("zeros", shape=v.shape, dtype=v.dtype) if c is None else c for v, c in zip(outs, cts, strict=True)]
+    seeds = [
+        emit("zeros", shape=v.shape, dtype=v.dtype) if c is None else c
+        for v, c in zip(outs, cts, strict=True)
+    ]
     seeds = [c if m is None else emit("where", m, c, 0.0) for c, m in zip(seeds, masks, strict=True)]
     seeds = [c for c, v in zip(seeds, outs, strict=True) if v.dtype.kind == "f"]
     found = emit("call", *args, *seeds, body=vjp(body, wrt))[len(outs) :]
@@ -71,7 +78,8 @@ X, Y = np.array([0.5, -1.0, 0.25]), np.array([1.5, 0.5, -2.0])
 
 def inlined():
     """The same program without the call."""
-    return parse("""{ x:float64[3] y:float64[3] -> e:float64[3] = exp x  a:float64[3] = mul e y  b:float64[3] = sin e
+    return parse("""{ x:float64[3] y:float64[3] ->
+      e:float64[3] = exp x  a:float64[3] = mul e y  b:float64[3] = sin e
       c:bool[3] = gt a b  m:float64[3] = mul a b  w:float64[3] = where c m a
       s:float64[] = sum w axis=(0,) keepdims=False -> s }""")
 
@@ -147,7 +155,9 @@ def test_forward_mode_goes_through_sub_graphs(wrt):
 def test_second_derivatives_go_through_sub_graphs():
     t = np.array([1.0, -2.0, 0.5])
     (of_call, of_parts) = (verify(jvp(vjp(g, (0,)), (0,))) for g in (parse(PROGRAM), inlined()))
-    np.testing.assert_allclose(evaluate(of_call, X, Y, 1.0, t)[-1], evaluate(of_parts, X, Y, 1.0, t)[-1], rtol=1e-13)
+    np.testing.assert_allclose(
+        evaluate(of_call, X, Y, 1.0, t)[-1], evaluate(of_parts, X, Y, 1.0, t)[-1], rtol=1e-13
+    )
     (of_call, of_parts) = (verify(vjp(vjp(g, (0,)), (0,))) for g in (parse(PROGRAM), inlined()))
     args = (X, Y, 1.0, 0.0, t)
     np.testing.assert_allclose(evaluate(of_call, *args)[-1], evaluate(of_parts, *args)[-1], rtol=1e-13)

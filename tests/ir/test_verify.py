@@ -89,10 +89,14 @@ def test_a_parameter_that_the_primitive_does_not_have():
     assert "no parameter 'axis'" in wrong(lambda g: replace(g, 0, params={"axis": 0}))
 
 
-@pytest.mark.parametrize("value", [[1], np.zeros(2), np.float64(1.0), {"a": 1}, object()], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [[1], np.zeros(2), np.float64(1.0), {"a": 1}, object()], ids=lambda v: type(v).__name__
+)
 def test_a_parameter_without_a_text(value):
     def change(g):
-        g.equations.append(Equation(TABLE["clamp"], (g.outputs[0],), {"lo": value, "hi": 1.0}, (Var(Type((3,), FLOAT)),)))
+        g.equations.append(
+            Equation(TABLE["clamp"], (g.outputs[0],), {"lo": value, "hi": 1.0}, (Var(Type((3,), FLOAT)),))
+        )
 
     assert "has no text" in wrong(change)
 
@@ -113,7 +117,8 @@ def test_a_constant_that_is_not_of_its_type():
 
 @pytest.mark.parametrize(
     "name, params, what",
-    [("norm", {"axis": (0,), "keepdims": False}, r"gives float64[]"), ("unheard", {}, "does not have"), ("norm", {}, "no value for")],
+    [("norm", {"axis": (0,), "keepdims": False}, "gives float64[]"), ("unheard", {}, "does not have"),
+     ("norm", {}, "no value for")],
 )  # fmt: skip
 def test_a_reading_of_another_type(name, params, what):
     def change(g):
@@ -123,7 +128,9 @@ def test_a_reading_of_another_type(name, params, what):
 
 
 def test_a_reading_of_a_value_that_is_not_defined():
-    assert "not defined before" in wrong(lambda g: replace(g, 1, reading=Reading("abs", Var(Type((3,), FLOAT)), {})))
+    assert "not defined before" in wrong(
+        lambda g: replace(g, 1, reading=Reading("abs", Var(Type((3,), FLOAT)), {}))
+    )
 
 
 def test_the_message_has_the_equation_and_the_users_line():

@@ -167,11 +167,11 @@ def slope(name, args, k, params, order=1):
 def at_kink(p, args):
     x, y = (*args, None)[:2]
     return (
-        p.name in ("abs", "sign", "relu", "floor", "ceil", "trunc") and x == math.floor(x)
-        or p.name == "round" and (x + 0.5 == math.floor(x + 0.5) or abs(x) > 1e15)
-        or p.name == "clamp" and abs(x) == 1.0
-        or p.name in ("maximum", "minimum") and x == y
-        or p.name in ("floor_divide", "remainder") and (x / y == math.floor(x / y) or abs(x / y) > 1e15)
+        (p.name in ("abs", "sign", "relu", "floor", "ceil", "trunc") and x == math.floor(x))
+        or (p.name == "round" and (x + 0.5 == math.floor(x + 0.5) or abs(x) > 1e15))
+        or (p.name == "clamp" and abs(x) == 1.0)
+        or (p.name in ("maximum", "minimum") and x == y)
+        or (p.name in ("floor_divide", "remainder") and (x / y == math.floor(x / y) or abs(x / y) > 1e15))
     )  # fmt: skip
 
 
@@ -188,7 +188,12 @@ def check_slopes(p):
         for k, got in enumerate(partials(p, args, params), len(p.inputs) - len(partials_of(p))):
             true = slope(p.name, args, k, tuple(params.items()))
             if true is not None:
-                assert ulps(float(got), true) <= p.slope_tolerance, (p.inputs[k], args, float(got), mp.nstr(true, 20))
+                assert ulps(float(got), true) <= p.slope_tolerance, (
+                    p.inputs[k],
+                    args,
+                    float(got),
+                    mp.nstr(true, 20),
+                )
                 checked += 1
     assert checked, "no point of the grid lies where mpmath has a derivative"
 
@@ -204,7 +209,15 @@ def partials(p, args, params):
 
 TAILS = (20.0, -20.0, 400.0, -400.0, 800.0, -800.0)
 NEAR = (0.9375, -0.9375, 0.25, 0.0)
-TAIL_PAIRS = ((20.0, 1.5), (400.0, -2.5), (3.0, 20.0), (0.5, 800.0), (400.0, 400.25), (800.0, 30.0), (1.5, -20.0))
+TAIL_PAIRS = (
+    (20.0, 1.5),
+    (400.0, -2.5),
+    (3.0, 20.0),
+    (0.5, 800.0),
+    (400.0, 400.25),
+    (800.0, 30.0),
+    (1.5, -20.0),
+)
 
 
 def smooth_points(p):
@@ -234,15 +247,22 @@ def check_tails(p, order):
             tiny = 1e-60 if 0.0 in args else 1e-300  # mpmath has 80 digits at 0
             true = slope(p.name, args, k, tuple(params.items()), order)
             if true is not None and abs(true) < 1e300:
-                assert abs(mp.mpf(float(got)) - true) <= 1e-9 * abs(true) + tiny, (args, got, mp.nstr(true, 20))
+                assert abs(mp.mpf(float(got)) - true) <= 1e-9 * abs(true) + tiny, (
+                    args,
+                    got,
+                    mp.nstr(true, 20),
+                )
 
 
 # --- the form for Python floats ------------------------------------------------------------------
 
-SPECIAL = (0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 1e308, -1e308, 1e-310, -1e-310, 0.5, -0.5, 2.5, -3.5,
-           700.0, -745.2)  # fmt: skip
+SPECIAL = (0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 1e308, -1e308, 1e-310, -1e-310, 0.5, -0.5,
+           2.5, -3.5, 700.0, -745.2)  # fmt: skip
 ZERO_OF_EITHER_SIGN = {"maximum", "minimum", "relu", "clamp"}  # IEEE 754 leaves it open, and so does NumPy
-DIFFERS = {("pow", (-math.inf, 0.5)), ("pow", (-0.0, 0.5))}  # NumPy takes the root: NaN and -0; C says inf and 0
+DIFFERS = {
+    ("pow", (-math.inf, 0.5)),
+    ("pow", (-0.0, 0.5)),
+}  # NumPy takes the root: NaN and -0; C says inf and 0
 
 
 @pytest.mark.parametrize("p", [p for p in TABLE.values() if p.kind == "elementwise"], ids=lambda p: p.name)
@@ -302,7 +322,9 @@ def test_a_value_that_is_off_by_ten_ulps_is_caught():
 
 def test_a_slope_that_is_lost_in_the_tail_is_caught():
     with pytest.raises(AssertionError):
-        check_slopes(dataclasses.replace(TABLE["tanh"], rule=Partials({"x": lambda out: (1.0 - out) * (1.0 + out)})))
+        check_slopes(
+            dataclasses.replace(TABLE["tanh"], rule=Partials({"x": lambda out: (1.0 - out) * (1.0 + out)}))
+        )
 
 
 def test_a_formula_that_breaks_in_the_third_order_is_caught():
@@ -317,4 +339,6 @@ def test_a_formula_that_breaks_in_the_third_order_is_caught():
 
 def test_a_form_for_floats_that_differs_is_caught():
     with pytest.raises(AssertionError):
-        check_scalar(dataclasses.replace(TABLE["floor"], scalar=lambda x: float(math.floor(x))))  # floor(-0.0) is -0.0
+        check_scalar(
+            dataclasses.replace(TABLE["floor"], scalar=lambda x: float(math.floor(x)))
+        )  # floor(-0.0) is -0.0

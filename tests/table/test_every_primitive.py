@@ -83,7 +83,7 @@ def test_transpose_identity_holds_for_tensors(case, rng):
 
 @pytest.mark.parametrize("case", DIFFERENTIABLE)
 def test_tensors_and_numbers_have_the_same_gradient(case, rng):
-    """Compiled pullbacks of the tape and the general reader fold the same formulas: only rounding may differ."""
+    """Compiled pullbacks of the tape and the general reader fold the same formulas, up to rounding."""
     wanted = case.differentiable()
     ct = rules.random_like(rng, case.value())
     tensors = [cr.tensor(case.args[k], requires_grad=True) for k in wanted]
@@ -189,6 +189,7 @@ WRONG = {
     "take_along": ((F, Type((2,), INT)), {"axis": 0}),
     "put_along": ((F, Type((2,), INT)), {"axis": 0, "shape": (4, 3)}),
     **dict.fromkeys(("sum", "mean", "amax", "amin", "logsumexp", "norm", "any", "all"), REDUCED),
+    "softmax": ((F,), {"axis": (2,)}),
     **dict.fromkeys(("var", "std"), ((F,), {"axis": (2,), "keepdims": False, "correction": 1})),
     **dict.fromkeys(("prod", "argmax", "argmin"), PLACED),
     **dict.fromkeys(("cumsum", "cumprod"), ((F,), {"axis": 2, "reverse": False})),
@@ -197,7 +198,6 @@ WRONG = {
     "real": None,
     "imag": None,
     "conj": None,
-    "complex_abs": None,
 }
 
 
@@ -288,7 +288,9 @@ def slopes(p, *args):
 @pytest.mark.parametrize("p", [e for e in ELEMENTWISE if e.values[0].rule and is_bounded(e.values[0])])
 def test_bounded_entries_have_bounded_slopes(p):
     grids = np.meshgrid(*[LINE[::3]] * len(p.inputs))
-    args = [g.ravel() > 0 if name == "condition" else g.ravel() for name, g in zip(p.inputs, grids, strict=True)]
+    args = [
+        g.ravel() > 0 if name == "condition" else g.ravel() for name, g in zip(p.inputs, grids, strict=True)
+    ]
     for slope in slopes(p, *args):
         assert (np.abs(slope) <= 2.0).all()
 
@@ -365,7 +367,9 @@ def test_a_transpose_that_multiplies_by_the_wrong_side_is_caught(rng):
     rule = Linear(transpose={"x": lambda emit, ct, x, y, **_: emit("dot_general", ct, y, **params)})
     y = np.array([[1.0, 2.0], [3.0, 4.0]])
     with pytest.raises(AssertionError):
-        rules.check_transpose(Case(dataclasses.replace(TABLE["dot_general"], rule=rule), (y, y), params), (0,), rng)
+        rules.check_transpose(
+            Case(dataclasses.replace(TABLE["dot_general"], rule=rule), (y, y), params), (0,), rng
+        )
 
 
 def test_swapped_partials_are_caught_by_differences(rng):
@@ -389,7 +393,9 @@ def test_a_pushforward_that_is_not_linear_is_caught(rng):
 
 def test_a_wrong_second_derivative_is_caught(rng, monkeypatch):
     """A value that is right and a slope that is right, built on a primitive whose slope is wrong."""
-    monkeypatch.setitem(TABLE, "cos", dataclasses.replace(TABLE["cos"], rule=Partials({"x": lambda x: 1.001 * x})))
+    monkeypatch.setitem(
+        TABLE, "cos", dataclasses.replace(TABLE["cos"], rule=Partials({"x": lambda x: 1.001 * x}))
+    )
     case = Case(TABLE["sin"], (np.float64(0.7),), {})
     rules.check_differences(case, rng)
     with pytest.raises(AssertionError):

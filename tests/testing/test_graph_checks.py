@@ -24,7 +24,11 @@ def wrong_rule(monkeypatch, name, rule):
 
 
 def test_a_transpose_that_is_not_the_transpose_is_caught(monkeypatch):
-    wrong_rule(monkeypatch, "cumsum", Linear({"x": lambda emit, ct, x, *, axis, reverse: emit("cumsum", ct, axis=axis, reverse=reverse)}))
+    wrong_rule(
+        monkeypatch,
+        "cumsum",
+        Linear({"x": lambda emit, ct, x, *, axis, reverse: emit("cumsum", ct, axis=axis, reverse=reverse)}),
+    )
     g = parse("{ x:float64[3] -> y:float64[3] = cumsum x axis=0 reverse=False -> y }")
     with pytest.raises(AssertionError, match="<ct, J t>"):
         check_modes_agree(g, [X], RNG)
@@ -61,13 +65,29 @@ def test_random_graphs_are_legal_finite_and_repeatable(seed):
 
 def test_random_graphs_use_most_of_the_table():
     used = {e.name for seed in range(150) for e in fuzz_graph(np.random.default_rng(seed)).graph.equations}
-    left = {"alias", "all", "any", "argmax", "argmin", "cast", "cast_like", "edge", "isinf", "zeros"}  # made by rules or without derivative
+    left = {
+        "alias",
+        "all",
+        "any",
+        "argmax",
+        "argmin",
+        "cast",
+        "cast_like",
+        "edge",
+        "isinf",
+        "zeros",
+    }  # made by rules or without derivative
     missing = {p.name for p in TABLE.values() if p.rule is not None} - used - left
     assert len(missing) <= 6, missing
 
 
 def test_random_graphs_contain_recognised_composites():
-    names = {e.reading.name for seed in range(150) for e in fuzz_graph(np.random.default_rng(seed)).graph.equations if e.reading}
+    names = {
+        e.reading.name
+        for seed in range(150)
+        for e in fuzz_graph(np.random.default_rng(seed)).graph.equations
+        if e.reading
+    }
     assert names == {"norm", "abs", "softplus", "logsumexp", "falling_sigmoid"}
 
 

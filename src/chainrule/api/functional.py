@@ -47,6 +47,7 @@ class _Run:
     def __init__(
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Any, has_aux: bool
     ) -> None:
+        _function(f, "grad, jvp or jacobian")
         self.single = isinstance(argnums, int)
         nums = (argnums,) if self.single else tuple(argnums)
         self.nums = [_position(k, len(args)) for k in nums]
@@ -66,7 +67,7 @@ class _Run:
                     "with has_aux the function returns a pair", given=type(result).__name__, fix=fix
                 )
             result, self.aux = result
-        self.out = creation.as_tensor(result)
+        self.out = _one_tensor(result)
         self.outside = self.recorded and self._reaches_outside()
 
     def pack(self, values: Sequence[Any]) -> Any:
@@ -91,6 +92,22 @@ class _Run:
             return t
         n = node_of(t)
         return t if n.pull is None else creation.make_leaf(t.v if t.v.__class__ is float else np.array(t.v))
+
+
+def _one_tensor(result: Any) -> Any:
+    """What the function returned, as a Tensor: made of a list of tensors it would lose the graph."""
+    if isinstance(result, tuple | list) and any(isinstance(r, Handle) for r in result):
+        raise ArgumentError(
+            f"the function returns a {type(result).__name__} of {len(result)}, not one tensor",
+            fix="join them with stack([a, b]) or cat; or return (value, anything else) with has_aux=True",
+        )  # fmt: skip
+    return creation.as_tensor(result)
+
+
+def _function(f: Any, name: str) -> None:
+    if not callable(f):
+        fix = f"write {name}(f)(x): first the function, then the point"
+        raise ArgumentError(f"{name} takes a function, not a {type(f).__name__}", fix=fix)
 
 
 def _position(k: Any, n: int) -> int:
@@ -139,6 +156,11 @@ def _result(ct: Any, t: Any, n: Node, recorded: bool) -> Any:
 
 
 def _check_scalar(run: _Run, name: str) -> None:
+    if run.out.dtype.kind == "c":
+        raise NotScalarError(
+            f"the function returns a complex number, and {name} is for a real one", given=str(run.out.dtype),
+            fix="return its real part, or abs(…) of it",
+        )  # fmt: skip
     if run.out.numel() != 1:
         raise NotScalarError(
             f"the function returns {run.out.numel()} numbers, and {name} is for one", given=f"shape {list(run.out.shape)}",
@@ -271,6 +293,11 @@ def jvp(
     >>> cr.jvp(lambda w: 4 * w + w**3, (1.0,), (1.0,))
     (tensor(5.), tensor(7.))
     """
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise ArgumentError(
+            "jvp takes the arguments and the tangents as tuples",
+            given=f"{type(primals).__name__}, {type(tangents).__name__}", fix="write jvp(f, (x,), (t,))",
+        )  # fmt: skip
     if len(primals) != len(tangents):
         fix = "pass one tangent per argument, as tuples"
         raise ArgumentError(f"{len(primals)} primals and {len(tangents)} tangents", fix=fix)
@@ -280,9 +307,9 @@ def jvp(
 
 
 def _push(run: _Run, tangents: Sequence[Any]) -> Any:
-    ts = [creation.as_tensor(t) for t in tangents]
+    ts = [None if t is None else creation.as_tensor(t) for t in tangents]
     for k, (t, x) in enumerate(zip(ts, run.inputs, strict=True)):
-        if tuple(t.shape) != tuple(x.shape):
+        if t is not None and tuple(t.shape) != tuple(x.shape):
             given = f"tangent {list(t.shape)}, argument {list(x.shape)}"
             raise ShapeError(
                 f"tangent {k} does not have the shape of its argument",
@@ -290,15 +317,11 @@ def _push(run: _Run, tangents: Sequence[Any]) -> Any:
                 fix="make the shapes equal",
             )
     recorded = run.outside or run.recorded and any(_is_tracked(t) for t in ts)
+    given = [(n, t, x) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True) if t is not None]
     if recorded:
-        seeds = {
-            n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype)
-            for n, t, x in zip(run.nodes, ts, run.inputs, strict=True)
-        }
+        seeds = {n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in given}
     else:
-        seeds = {
-            n: _array(dispatch.settle(t.v, x.v)) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True)
-        }
+        seeds = {n: _array(dispatch.settle(t.v, x.v)) for n, t, x in given}
     out = push_forward(node_of(run.out), seeds, recorded) if run.depends() else None
     if out is None:
         return creation.make_leaf(
@@ -363,7 +386,7 @@ def _columns(run: _Run) -> list[Any]:
     for k, t in enumerate(run.inputs):
         columns = []
         for u in _units(t):
-            seeds = [u if j == k else np.zeros(s.shape, s.dtype) for j, s in enumerate(run.inputs)]
+            seeds = [u if j == k else None for j in range(len(run.inputs))]
             columns.append(_push(run, seeds))
         found.append(_assemble(columns, t, (*run.out.shape, *t.shape), -1))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,10 +34,14 @@ def tour(
     from chainrule.insight import tour as lecture
 
     try:
-        result = lecture.run(out)
+        # a line on a terminal only: the descent in float32 takes a second or two
+        result = lecture.run(out, progress=_show_progress) if sys.stderr.isatty() else lecture.run(out)
     except OSError as err:
         what = f"the report cannot be written to '{out}': {(err.strerror or 'error').lower()}"
         raise ArgumentError(what, fix="choose another folder with --out") from None
+    finally:
+        if sys.stderr.isatty():
+            _show_progress("")
     if as_json:
         output.say_json(result.to_json())
     else:
@@ -52,3 +57,8 @@ def tour(
         output.say(str(result.report))
     if not result.ok:
         raise typer.Exit(1)
+
+
+def _show_progress(title: str) -> None:
+    """The case that is being computed, on one line of the terminal that the next one overwrites."""
+    print(f"\r\x1b[K{title[: output.width() - 1]}", end="", file=sys.stderr, flush=True)

@@ -17,12 +17,11 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import Handle, node_of, wrap
-from chainrule.tape.memory import written_after
+from chainrule.eager.refusals import not_scalar, not_tracked
 from chainrule.errors import (
     ArgumentError,
     DerivativeError,
     NotScalarError,
-    NotTrackedError,
     OverwrittenError,
     ShapeError,
     UnusedError,
@@ -31,6 +30,7 @@ from chainrule.ir.types import type_of
 from chainrule.source import Source, here
 from chainrule.table.primitive import TABLE, Linear, values_read
 from chainrule.tape import numbers
+from chainrule.tape.memory import written_after
 from chainrule.tape.modes import enable_grad, no_grad
 from chainrule.tape.node import Leaf, Node, ScopedNode, leaf, small
 from chainrule.tape.pull import ARRAYS, freed, general_pull, settle
@@ -133,8 +133,20 @@ def _stale(value: Node, serial: int) -> Source | None:
         hit = getattr(q, "overwritten", None)
         if hit is not None and hit[0] > serial:
             return hit[1]
-        q = q.parents[0] if q.p is not None and q.p.view and q.p.name != "alias" else None
+        q = _looked_at(q)
     return None
+
+
+def _looked_at(q: Node) -> Node | None:
+    """The node whose memory a view shows; None where the memory is its own."""
+    if q.p is None or not q.p.view or q.p.name == "alias":
+        return None
+    if q.p.name == "index" and any(item[0] == "array" for item in q.params["spec"]):  # type: ignore[index]
+        return None  # indexing with arrays copies
+    root = q.parents[0]
+    out, whole = q.out, None if root is None else root.out
+    copied = out.__class__ is whole.__class__ is np.ndarray and not np.may_share_memory(out, whole)
+    return None if copied else root  # a reshape may copy
 
 
 # --- pulls -----------------------------------------------------------------------------------------
@@ -343,8 +355,11 @@ def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:
     for hook in list(HOOKS[n].values()):
         result = hook(grad)
         if result is not None:
-            if not isinstance(result, Handle) or result.shape != grad.shape:
-                given = f"{list(getattr(result, 'shape', []))} for {list(grad.shape)}"
+            if not isinstance(result, Handle):
+                fix = "return a Tensor of the gradient's shape, or None"
+                raise ArgumentError(f"a hook returned a {type(result).__name__}", given=f"hook of {n.name}", fix=fix)
+            if result.shape != grad.shape:
+                given = f"{list(result.shape)} for {list(grad.shape)}"
                 fix = "return a Tensor of the gradient's shape, or None"
                 raise ShapeError(
                     f"a hook changed the shape of the gradient of {n.name}", given=given, fix=fix
@@ -447,35 +462,7 @@ def seed(t: Any, gradient: Any, create_graph: bool, call: str) -> tuple[Node, Ct
     return n, value
 
 
-def not_tracked(t: Any) -> NotTrackedError:
-    """The error for a backward from a value that nothing tracks, with the nearest reason."""
-    from chainrule.tape.cuts import origin_of
-
-    n = node_of(t)
-    origin = origin_of(n) if isinstance(n, Leaf) else None
-    given = f"computed by {n.name} at {n.source}" if n.p is not None else f"made at {n.source}"
-    if origin is not None:
-        fix = "tensor(…) copied the numbers only: keep the graph with stack([a, b]) or cat"
-    elif n.p is not None and any(q is not None and q.pull is not None for q in n.parents):
-        fix = "it was computed where nothing is recorded (no_grad, or an operation without derivative): move it out"
-    else:
-        fix = "mark what you differentiate with respect to: tensor(…, requires_grad=True)"
-    return NotTrackedError(
-        "nothing in the computation of this tensor requires a gradient", given=given, fix=fix
-    )
-
-
-def not_scalar(t: Any, call: str) -> NotScalarError:
-    """The error for a gradient of several outputs, with the three things that can be meant."""
-    first = "[" + ", ".join("0" * 1 for _ in t.shape) + "]"
-    return NotScalarError(
-        f'the output has {t.numel()} components, so "the gradient" is ambiguous', given=f"shape {list(t.shape)}",
-        fix=f"say which is meant: one component, t{first}.{call}; the sum of all, t.sum().{call}; "
-            "a weighted sum, gradient=weights; or each one, chainrule.jacobian(t, x)",
-    )  # fmt: skip
-
-
-def _roots(tensors: Any, weights: Any, create_graph: bool) -> list[tuple[Node, Ct]]:
+def _roots(tensors: Any, weights: Any, create_graph: bool, call: str = "backward()") -> list[tuple[Node, Ct]]:
     """Outputs with their weights: one of each, or lists of equal length."""
     several = isinstance(tensors, (tuple, list))
     ts = list(tensors) if several else [tensors]
@@ -484,7 +471,26 @@ def _roots(tensors: Any, weights: Any, create_graph: bool) -> list[tuple[Node, C
     if len(ws) != len(ts):
         fix = "pass one tensor of weights (or None) per output"
         raise ArgumentError(f"{len(ts)} outputs and {len(ws)} weights", fix=fix)
-    return [seed(t, w, create_graph, "backward()") for t, w in zip(ts, ws, strict=True)]
+    for t in ts:
+        if not isinstance(t, Handle):
+            raise ArgumentError(f"an output is a {type(t).__name__}", fix="pass Tensors that were computed")
+    return [seed(t, w, create_graph, call) for t, w in zip(ts, ws, strict=True)]
+
+
+def _input_nodes(inputs: Any) -> list[Node]:
+    """Nodes of the tensors to differentiate with respect to."""
+    nodes = []
+    for k, t in enumerate(inputs if isinstance(inputs, (tuple, list)) else [inputs]):
+        if not isinstance(t, Handle):
+            raise ArgumentError(f"input {k} is a {type(t).__name__}", fix="pass tensors that require a gradient")
+        n = node_of(t)
+        if n.pull is None:
+            raise DerivativeError(
+                f"input {k} does not require a gradient", given=f"made at {n.source}",
+                fix="mark it with requires_grad=True before it is used",
+            )  # fmt: skip
+        nodes.append(n)
+    return nodes
 
 
 def backward(
@@ -501,7 +507,7 @@ def backward(
         roots = _roots(tensors, gradients, create_graph)
     targets = None
     if inputs is not None:
-        targets = {node_of(t) for t in (inputs if isinstance(inputs, (tuple, list)) else [inputs])}
+        targets = set(_input_nodes(inputs))
     cts, steps = pull_back(roots, targets, create_graph)
     if not (create_graph if retain_graph is None else retain_graph):
         release(steps)
@@ -522,15 +528,8 @@ def grad(
 ) -> tuple[Any, ...]:  # fmt: skip
     """Gradients of the sum of outputs with respect to the inputs, as new tensors; `.grad` stays as it is."""
     ins = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
-    nodes = [node_of(t) for t in ins]
-    for k, (t, n) in enumerate(zip(ins, nodes, strict=True)):
-        if n.pull is None:
-            raise DerivativeError(
-                f"input {k} does not require a gradient", given=f"made at {n.source}",
-                fix="mark it with requires_grad=True before it is used",
-            )  # fmt: skip
-        del t
-    roots = _roots(outputs, grad_outputs, create_graph)
+    nodes = _input_nodes(ins)
+    roots = _roots(outputs, grad_outputs, create_graph, "grad")
     cts, steps = pull_back(roots, set(nodes), create_graph)
     if not (create_graph if retain_graph is None else retain_graph):
         release(steps)
@@ -544,7 +543,7 @@ def _one_result(
     k: int, t: Any, n: Node, cts: Any, recorded: bool, allow_unused: bool, materialize: bool
 ) -> Any:
     if n in cts:
-        return cts[n] if recorded else _gradient_tensor(cts[n], n)
+        return _recorded(cts[n], n) if recorded else _gradient_tensor(cts[n], n)
     if materialize:
         return _gradient_tensor(np.zeros(t.shape, t.dtype), n)
     if not allow_unused:
@@ -553,6 +552,15 @@ def _one_result(
             fix="pass allow_unused=True to get None for it, or materialize_grads=True for zeros",
         )  # fmt: skip
     return None
+
+
+def _recorded(ct: Any, n: Node) -> Any:
+    """A recorded gradient; one that depends on nothing says so when it is differentiated again."""
+    if node_of(ct).pull is not None:
+        return ct
+    g = gradient_tensor(ct.v, n, here())
+    g.n.params["constant"] = True
+    return g
 
 
 # --- forward mode ------------------------------------------------------------------------------------
@@ -577,7 +585,9 @@ def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
             out = emit(q.name, value, **n.reading.params)
             return [(n, pushforward(q, (value,), out, n.reading.params, (ts[x.node],), emit))]
         args = [lift(v, q) for v, q in zip(n.args, n.parents, strict=True)]
-        t = pushforward(n.p, args, lift(n.out, n), n.params or {}, [ts.get(q) for q in n.parents], emit)
+        tangents = [ts.get(q) for q in n.parents]
+        indicator = [_is_indicator(q) for q in n.parents] if n.p.name == "mul" else ()
+        t = pushforward(n.p, args, lift(n.out, n), n.params or {}, tangents, emit, indicator)
         return [] if t is None else [(n, t)]
 
     with np.errstate(all="ignore"), enable_grad():

@@ -22,7 +22,7 @@ from chainrule.ops.index import picked, spec_of
 from chainrule.source import Source, user_frame
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
-from chainrule.tape.modes import current, scope
+from chainrule.tape.modes import current, enable_grad, scope
 from chainrule.tape.node import Leaf, Node, next_serial, small
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import pair
@@ -34,10 +34,11 @@ def refresh(t: Any) -> Node:
     if view.at is None or view.root.n is view.at:
         return t.n
     node, value = view.root.n, view.root.v
-    for p, params in view.ops:
-        out = p.value(value, **params)
-        node = record(p, [value], [node], out, params, current())
-        value = out
+    with enable_grad():  # whoever looks first, maybe under no_grad: the view has the history of its root
+        for p, params in view.ops:
+            out = p.value(value, **params)
+            node = record(p, [value], [node], out, params, current())
+            value = out
     t.n, view.at = node, view.root.n
     return t.n
 
@@ -194,8 +195,20 @@ def setitem(x: Any, key: Any, value: Any) -> None:
             refresh(x)
         return
     new = _fit(v, picked(x, arrays, spec), "assignment")
+    if _tracked(new):
+        new = _last_ones(new, x, arrays, spec)
     updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
     replace(x, updated, "an assignment", serial)
+
+
+def _last_ones(v: Any, x: Any, arrays: list[Any], spec: Any) -> Any:
+    """Of the values written to one place only the last remains: the others are 0 here, and get no gradient."""
+    places = np.arange(x.numel()).reshape(x.shape)[numpy_key(spec, tuple(arrays))].reshape(-1)
+    order = np.arange(places.size)
+    last = np.empty(x.numel(), np.intp)
+    last[places] = order
+    stays = last[places] == order
+    return v if stays.all() else dispatch.bind(TABLE["where"], stays.reshape(v.shape), v, 0.0)
 
 
 def _is_view_already(v: Any, t: Any) -> bool:
@@ -284,8 +297,17 @@ def fill(t: Any, value: float) -> Any:
             else:
                 t.n = dispatch.leaf_of(t.v)
         return t
-    new = as_tensor(np.full(t.shape, value, t.dtype))
-    return replace(t, new, "fill_")
+    return overwrite(t, as_tensor(np.full(t.shape, value, t.dtype)), "fill_")
 
 
-__all__ = ["apply", "fill", "mark", "quick", "refresh", "replace", "setitem"]
+def overwrite(t: Any, new: Any, name: str) -> Any:
+    """All of `t` becomes `new`, a tensor that others may hold too: it keeps its node, `t` gets one of its own.
+
+    A tracked `t` stays tracked, as in torch: what it was computed from has the gradient 0, not None.
+    """
+    if current().grad and (_tracked(t) or _tracked(new)):
+        new = dispatch.bind(TABLE["index_update"], t, new, spec=(("rest",),))
+    return replace(t, new, name)
+
+
+__all__ = ["apply", "fill", "mark", "overwrite", "quick", "refresh", "replace", "setitem"]

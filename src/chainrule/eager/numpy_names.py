@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chainrule.dispatch import Handle
-from chainrule.errors import UnsupportedError
+from chainrule.errors import ArgumentError, UnsupportedError
 from chainrule.ops import array, contract, creation, index, reduce
 from chainrule.ops import elementwise as e
 
@@ -23,7 +24,7 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.arcsinh: e.asinh, np.arccosh: e.acosh, np.arctanh: e.atanh, np.logaddexp: e.logaddexp, np.maximum: e.maximum,
     np.minimum: e.minimum, np.equal: e.eq, np.not_equal: e.ne, np.less: e.lt, np.less_equal: e.le, np.greater: e.gt,
     np.greater_equal: e.ge, np.logical_and: e.logical_and, np.logical_or: e.logical_or, np.logical_xor: e.logical_xor,
-    np.logical_not: e.logical_not, np.bitwise_and: e.logical_and, np.bitwise_or: e.logical_or, np.invert: e.logical_not,
+    np.logical_not: e.logical_not, np.bitwise_and: e.bitwise_and, np.bitwise_or: e.bitwise_or, np.bitwise_xor: e.bitwise_xor, np.invert: e.bitwise_not,
     np.isnan: e.isnan, np.isinf: e.isinf, np.isfinite: e.isfinite, np.matmul: contract.matmul,
 }  # fmt: skip
 
@@ -94,6 +95,12 @@ def _clip(
 
 
 def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    matrix = creation.as_tensor(x).dim() == 2 if axis is None else isinstance(axis, tuple) and len(axis) == 2
+    if ord not in (None, "fro") and matrix:
+        raise UnsupportedError(
+            f"numpy.linalg.norm of a matrix with ord={ord!r} has no counterpart for tensors",
+            fix='leave ord out for the root of the sum of squares (ord="fro"), or name one axis',
+        )  # fmt: skip
     return reduce.norm(x, 2 if ord is None else ord, axis, keepdims)
 
 
@@ -112,6 +119,65 @@ def _numpy_var(
     x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
 ) -> Any:
     return reduce.var(x, axis, keepdim=keepdims, correction=ddof)
+
+
+def _split(a: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    a = creation.as_tensor(a)
+    n = a.shape[axis]
+    if isinstance(indices_or_sections, int):
+        if indices_or_sections < 1 or n % indices_or_sections:
+            raise ArgumentError(
+                f"{n} entries do not split into {indices_or_sections} equal parts", fix="choose a divisor, or use chunk(…)"
+            )
+        return list(array.split(a, n // indices_or_sections, axis))
+    edges = [0, *[min(i, n) if i >= 0 else max(n + i, 0) for i in indices_or_sections], n]
+    return [array.narrow(a, axis, i, max(j - i, 0)) for i, j in itertools.pairwise(edges)]
+
+
+def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
+    a = creation.as_tensor(a)
+    for _ in range(n):
+        m = a.shape[axis]
+        a = e.minus(array.narrow(a, axis, 1, m - 1), array.narrow(a, axis, 0, m - 1))
+    return a
+
+
+def _roll(a: Any, shift: int, axis: int | None = None) -> Any:
+    a = creation.as_tensor(a)
+    if axis is None:
+        return array.reshape(_roll(array.ravel(a), shift, 0), a.shape)
+    n = a.shape[axis]
+    k = shift % n if n else 0
+    return array.cat([array.narrow(a, axis, n - k, k), array.narrow(a, axis, 0, n - k)], axis)
+
+
+def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
+    a = creation.as_tensor(a)
+    if axis is None:
+        a, axis = array.ravel(a), 0
+    return index.index_select(a, axis, np.repeat(np.arange(a.shape[axis]), repeats))
+
+
+def _same(a: Any, *_: Any, **__: Any) -> Any:
+    return a.clone()
+
+
+def _inner(a: Any, b: Any) -> Any:
+    a, b = creation.as_tensor(a), creation.as_tensor(b)
+    if a.dim() == 0 or b.dim() == 0:
+        return e.times(a, b)
+    return contract.tensordot(a, b, ((a.dim() - 1,), (b.dim() - 1,)))
+
+
+def _dot(a: Any, b: Any) -> Any:
+    a, b = creation.as_tensor(a), creation.as_tensor(b)
+    if a.dim() == 0 or b.dim() == 0:
+        return e.times(a, b)
+    return contract.tensordot(a, b, ((a.dim() - 1,), (max(b.dim() - 2, 0),)))
+
+
+def _outer(a: Any, b: Any) -> Any:
+    return contract.outer(array.ravel(a), array.ravel(b))
 
 
 def _reduction(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,7 +214,10 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.hstack: lambda xs, **_: array.hstack(xs), np.vstack: lambda xs, **_: array.vstack(xs), np.tile: lambda a, reps: array.tile(a, reps),
     np.flip: lambda a, axis=None: array.flip(a, range(np.ndim(a)) if axis is None else axis), np.atleast_1d: array.atleast_1d,
     np.atleast_2d: array.atleast_2d, np.tril: lambda a, k=0: array.tril(a, k), np.triu: lambda a, k=0: array.triu(a, k),
-    np.dot: contract.matmul, np.inner: contract.inner, np.outer: contract.outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
+    np.round: lambda a, decimals=0, **_: e.round_(a, decimals=decimals), np.split: _split, np.diff: _diff, np.roll: _roll,
+    np.repeat: _repeat, np.copy: _same, np.trace: lambda a: contract.einsum("ii", a),
+    np.diagonal: lambda a: contract.einsum("ii->i", a), np.ptp: lambda a, axis=None: e.minus(reduce.amax(a, axis), reduce.amin(a, axis)),
+    np.dot: _dot, np.inner: _inner, np.outer: _outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
     np.einsum: lambda eq, *xs, **_: contract.einsum(eq, *xs), np.take_along_axis: lambda a, i, axis: index.take_along_dim(a, i, axis),
     np.sort: lambda a, axis=-1, **_: index.sort(a, axis).values, np.argsort: lambda a, axis=-1, **_: index.argsort(a, axis),
     np.zeros_like: lambda a, dtype=None, **_: creation.zeros_like(a, dtype=dtype),

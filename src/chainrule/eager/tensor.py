@@ -142,6 +142,9 @@ class Tensor(Handle):
     def requires_grad_(self, requires_grad: bool = True) -> Any:
         """Begin (or cease) to record operations on this leaf; returns the tensor."""
         n = node_of(self)
+        if not isinstance(requires_grad, bool | np.bool_):
+            kind = type(requires_grad).__name__
+            raise ArgumentError(f"requires_grad is a {kind}, not True or False", fix="pass True or False")
         if n.p is not None and n.pull is not None:
             if requires_grad:
                 return self
@@ -466,8 +469,8 @@ class Tensor(Handle):
         return self
 
     def contiguous(self) -> Any:
-        """Itself: memory order is not a concern here."""
-        return self
+        """Itself if its entries lie in order, else a copy in which they do."""
+        return self if self.v.__class__ is float or self.v.flags.c_contiguous else self.clone()
 
     def is_inference(self) -> Any:
         """Whether the tensor was made under `inference_mode`."""
@@ -575,7 +578,7 @@ class Tensor(Handle):
     @boundary
     def copy_(self, src: Any) -> Any:
         """The entries become those of `src`, which is broadcast and cast."""
-        return inplace.replace(self, inplace._fit(creation.as_tensor(src), self, "copy"), "copy_")
+        return inplace.overwrite(self, inplace._fit(creation.as_tensor(src), self, "copy"), "copy_")
 
     @boundary
     def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:

@@ -229,7 +229,8 @@ class Explanation:
             return
         head = f"  {g.name:{width}} = {text}"
         if not g.named:
-            yield f"{head}   {g.name} is the unnamed {literal(g.value)} at {g.place}"
+            yield f"{head}   {g.name} is the unnamed {literal(g.value)} made at"
+            yield f"    {g.place}"
         elif len(g.routes) > 1 and _is_sum(g):
             yield f"{head}   the sum over {len(g.routes)} routes:"
             yield from (f"    {number(r.product)} = {_chain(r, g.name)}" for r in g.routes)

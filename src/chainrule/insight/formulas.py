@@ -9,25 +9,32 @@ The text is an expression of Python. Nothing here states a derivative: it reads 
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
-from functools import lru_cache
 from string import Template
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.insight.precedence import (
+    ATOM,
+    LOGIC,
+    POWER,
+    PRODUCT,
+    SIGN,
+    SUM,
+    latex_levels,
+    level_of,
+    text_levels,
+)
 from chainrule.ir.types import type_of
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, fold, resolve
 from chainrule.table.primitive import TABLE, Jvp, Partials, Primitive, partials_of
 from chainrule.tape import numbers
 
-# How tightly an expression holds together; one that is looser than its place needs gets parentheses.
-LOGIC, COMPARISON, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
-
-# Constants of the table under the names that people know: value → (text, LaTeX); and those that are 1 over one.
+# Constants of the table under the names that people know: value → (text, LaTeX); and those that are 1
+# over one.
 _NAMED = {
     2.0 / math.sqrt(math.pi): ("2/sqrt(pi)", r"\frac{2}{\sqrt{\pi}}"),
     math.log(2.0): ("log(2)", r"\ln 2"),
@@ -45,7 +52,7 @@ class LocalDerivative(NamedTuple):
         In symbols, e.g. ``"3*w**2"`` and ``"3\,w^{2}"``. For a linear operation of arrays the map itself,
         e.g. ``"sum(dw)"``; for one that is neither, its differential, e.g. ``"d(cumprod(w))"``.
     number
-        The value: a float, an array (one slope per entry), or None where the operation mixes entries linearly.
+        The value: a float, an array (a slope per entry), or None where the operation mixes entries linearly.
     """
 
     text: str
@@ -81,8 +88,8 @@ def local_derivative(
     names
         What the inputs are called, e.g. ``{"x": "w"}``; also ``"out"``, if the result has a name of its own.
     values
-        Numbers or arrays of the inputs (and of ``"out"``), for `number`. They also decide which branch of a choice is
-        shown, where all entries take the same one.
+        Numbers or arrays of the inputs (and of ``"out"``), for `number`. They also decide which branch of a
+        choice is shown, where all entries take the same one.
     params
         Parameters of the operation.
 
@@ -129,13 +136,17 @@ def latex(f: Formula | Primitive, names: Mapping[str, str] | None = None, **para
 def _applied(f: Formula | Primitive, params: Mapping[str, Any]) -> Formula:
     if isinstance(f, Formula):
         return for_people(f, params, None)
-    return for_people(Apply(f.name, tuple(Symbol(i.lstrip("*")) for i in f.inputs), dict(params)), params, None)
+    return for_people(
+        Apply(f.name, tuple(Symbol(i.lstrip("*")) for i in f.inputs), dict(params)), params, None
+    )
 
 
 # --- numbers -------------------------------------------------------------------------------------
 
 
-def _known(p: Primitive, values: Mapping[str, Any] | None, params: Mapping[str, Any]) -> dict[str, Any] | None:
+def _known(
+    p: Primitive, values: Mapping[str, Any] | None, params: Mapping[str, Any]
+) -> dict[str, Any] | None:
     """The values with `out`; None if one is missing."""
     if values is None or any(i not in values for i in p.inputs):
         return None
@@ -144,7 +155,9 @@ def _known(p: Primitive, values: Mapping[str, Any] | None, params: Mapping[str, 
         with np.errstate(all="ignore"):
             known["out"] = p.value(*(known[i] for i in p.inputs), **params)
     if p.kind == "reduction" and np.ndim(known["out"]) < np.ndim(known["x"]):
-        known["out"] = np.expand_dims(known["out"], params["axis"])  # spread back over the axes by broadcasting
+        known["out"] = np.expand_dims(
+            known["out"], params["axis"]
+        )  # spread back over the axes by broadcasting
     return known
 
 
@@ -173,7 +186,9 @@ def _linear(
     if known is not None and input in known and type_of(known[input]).size == type_of(known["out"]).size == 1:
         one = np.ones_like(known[input])
         number = np.asarray(p.value(*(one if i == input else known[i] for i in p.inputs), **params)).item()
-    if isinstance(p.rule, Jvp) and input not in p.rule.transpose:  # not linear in this input: its differential
+    if (
+        isinstance(p.rule, Jvp) and input not in p.rule.transpose
+    ):  # not linear in this input: its differential
         whole = text(p, names, **params), latex(p, names, **params)
         return LocalDerivative(f"d({whole[0]})", rf"\mathrm{{d}}\left({whole[1]}\right)", None)
     return LocalDerivative(text(p, changed, **params), latex(p, changed, **params), number)
@@ -182,9 +197,7 @@ def _linear(
 # --- simplification ------------------------------------------------------------------------------
 
 
-def _without_out(
-    p: Primitive, f: Formula, names: Mapping[str, str], params: Mapping[str, Any]
-) -> Formula:
+def _without_out(p: Primitive, f: Formula, names: Mapping[str, str], params: Mapping[str, Any]) -> Formula:
     """`out` as the operation itself, unless the result has a name."""
     if "out" in names:
         return f
@@ -354,11 +367,15 @@ class _Text:
             size = 1
         if size != 1 or not factors:
             shown = self.number(size)
-            factors.insert(0, shown._replace(level=max(shown.level, POWER)))  # 2/sqrt(pi)*y needs no parentheses
+            factors.insert(
+                0, shown._replace(level=max(shown.level, POWER))
+            )  # 2/sqrt(pi)*y needs no parentheses
         shown = self.quotient(factors, divisors)
         single = len(factors) == 1 and not divisors
         body = shown.at(POWER if single and sign else PRODUCT, self.parentheses)
-        return Printed(sign + body, SIGN if sign and single else min(shown.level, PRODUCT) if sign else shown.level)
+        return Printed(
+            sign + body, SIGN if sign and single else min(shown.level, PRODUCT) if sign else shown.level
+        )
 
     def power(self, base: Formula, n: int) -> Printed:
         shown = self.write(base)
@@ -385,15 +402,17 @@ class _Text:
         return p.text
 
     def levels(self, p: Primitive) -> tuple[int, dict[str, int]]:
-        return _text_levels(p.text)
+        return text_levels(p.text)
 
     def symbol(self, name: str) -> Printed:
-        return Printed(name, _level_of(name))
+        return Printed(name, level_of(name))
 
     def number(self, v: Any) -> Printed:
         if v in _NAMED:
             return Printed(_NAMED[v][0], PRODUCT if "/" in _NAMED[v][0] else POWER)
-        shown = str(int(v)) if not isinstance(v, complex) and v == int_or_nan(v) and abs(v) < 1e16 else repr(v)
+        shown = (
+            str(int(v)) if not isinstance(v, complex) and v == int_or_nan(v) and abs(v) < 1e16 else repr(v)
+        )
         return Printed(shown, SIGN if shown.startswith("-") else ATOM)
 
     def raised(self, base: Printed, n: int) -> Printed:
@@ -417,22 +436,24 @@ class _Latex(_Text):
         return p.latex
 
     def levels(self, p: Primitive) -> tuple[int, dict[str, int]]:
-        return _latex_levels(p.latex)
+        return latex_levels(p.latex)
 
     def symbol(self, name: str) -> Printed:
         found = re.fullmatch(r"([A-Za-z]+?)_?(\d*)", name)
         if found is None:
-            words = re.sub(r"[A-Za-z_]{2,}", lambda w: r"\mathrm{%s}" % w[0].replace("_", r"\_"), name)
-            return Printed(words.replace("**", "^").replace("*", r" \cdot "), _level_of(name))
+            words = re.sub(r"[A-Za-z_]{2,}", _upright, name)
+            return Printed(words.replace("**", "^").replace("*", r" \cdot "), level_of(name))
         word, digits = found.groups()
-        word = word if len(word) == 1 or word.startswith("d") and len(word) == 2 else rf"\mathrm{{{word}}}"
+        word = word if len(word) == 1 or (word[0] == "d" and len(word) == 2) else rf"\mathrm{{{word}}}"
         return Printed(word + (f"_{{{digits}}}" if digits else ""), ATOM)
 
     def number(self, v: Any) -> Printed:
         if v in _NAMED:
             return Printed(_NAMED[v][1], PRODUCT if "frac" in _NAMED[v][1] else POWER)
         if isinstance(v, float) and not math.isfinite(v):
-            return Printed(r"\mathrm{NaN}" if v != v else r"\infty" if v > 0 else r"-\infty", ATOM if v != v else SIGN)
+            return Printed(
+                r"\mathrm{NaN}" if v != v else r"\infty" if v > 0 else r"-\infty", ATOM if v != v else SIGN
+            )
         shown = super().number(v)
         found = re.fullmatch(r"(.*)e([+-]?\d+)", shown.text)
         return shown if found is None else Printed(rf"{found[1]} \cdot 10^{{{int(found[2])}}}", PRODUCT)
@@ -461,13 +482,21 @@ class _Latex(_Text):
         return written
 
 
+def _upright(word: re.Match[str]) -> str:
+    return "\\mathrm{" + word[0].replace("_", r"\_") + "}"
+
+
 def int_or_nan(v: Any) -> Any:
     """The whole part, or NaN for what has none."""
     return math.trunc(v) if math.isfinite(v) else math.nan
 
 
 def _is_spec(v: Any) -> bool:
-    return isinstance(v, tuple) and bool(v) and all(isinstance(i, tuple) and i and isinstance(i[0], str) for i in v)
+    return (
+        isinstance(v, tuple)
+        and bool(v)
+        and all(isinstance(i, tuple) and i and isinstance(i[0], str) for i in v)
+    )
 
 
 def _spec(spec: Any) -> str:
@@ -478,129 +507,7 @@ def _spec(spec: Any) -> str:
             start, stop, step = ("" if r is None else str(r) for r in rest)
             words.append(f"{start}:{stop}" + (f":{step}" if step not in ("", "1") else ""))
         else:
-            words.append({"new": "None", "rest": "..."}.get(kind) or ("index" if kind == "array" else str(rest[0])))
+            words.append(
+                {"new": "None", "rest": "..."}.get(kind) or ("index" if kind == "array" else str(rest[0]))
+            )
     return ", ".join(words)
-
-
-# --- how tightly templates hold together ---------------------------------------------------------
-
-_OPERATORS: dict[type, int] = {ast.Add: SUM, ast.Sub: SUM, ast.Pow: POWER}
-
-
-@lru_cache(maxsize=None)
-def _text_levels(template: str) -> tuple[int, dict[str, int]]:
-    """Level of a template, and the level that each placeholder needs: read from Python's own grammar."""
-    names = Template(template).get_identifiers()
-    tree = ast.parse(Template(template).substitute({n: n for n in names}), mode="eval").body
-    needed: dict[str, int] = dict.fromkeys(names, LOGIC)
-    for node in ast.walk(tree):
-        for child, level in _children(node):
-            if isinstance(child, ast.Name) and child.id in needed:
-                needed[child.id] = max(needed[child.id], level)
-    return _level(tree), needed
-
-
-def _level(node: ast.AST) -> int:
-    if isinstance(node, ast.BinOp):
-        return _OPERATORS.get(type(node.op), PRODUCT)
-    if isinstance(node, ast.UnaryOp):
-        return LOGIC if isinstance(node.op, ast.Not) else SIGN
-    if isinstance(node, ast.BoolOp | ast.IfExp | ast.Lambda):
-        return LOGIC
-    return COMPARISON if isinstance(node, ast.Compare) else ATOM
-
-
-def _children(node: ast.AST) -> Iterator[tuple[ast.AST, int]]:
-    """Operands of a node with the level that each place needs."""
-    if isinstance(node, ast.BinOp):
-        level = _level(node)
-        yield node.left, ATOM if level == POWER else level
-        yield node.right, {SUM: PRODUCT, PRODUCT: POWER, POWER: SIGN}[level]
-    elif isinstance(node, ast.UnaryOp):
-        yield node.operand, COMPARISON if isinstance(node.op, ast.Not) else POWER
-    elif isinstance(node, ast.BoolOp):
-        yield from ((v, COMPARISON) for v in node.values)
-    elif isinstance(node, ast.Compare):
-        yield from ((c, SUM) for c in (node.left, *node.comparators))
-    elif isinstance(node, ast.Subscript | ast.Attribute):
-        yield node.value, ATOM
-
-
-def _level_of(name: str) -> int:
-    """Level of a name that was given: it may be an expression."""
-    if name.isidentifier():
-        return ATOM
-    try:
-        return _level(ast.parse(name, mode="eval").body)
-    except SyntaxError:
-        return ATOM
-
-
-_OPEN = re.compile(r"\\left\\[a-zA-Z]+|\\left.|\\begin\{cases\}|[{(\[]")
-_CLOSE = re.compile(r"\\right\\[a-zA-Z]+|\\right.|\\end\{cases\}|[})\]]")
-
-
-@lru_cache(maxsize=None)
-def _latex_levels(template: str) -> tuple[int, dict[str, int]]:
-    """Level of a LaTeX template, and the level that each placeholder needs where it stands."""
-    needed: dict[str, int] = {}
-    groups: list[list[str]] = [[]]
-    finished: list[list[str]] = []
-    at = 0
-    normal = re.sub(r"\$\{(\w+)\}", r"$\1 ", template)
-    while at < len(normal):
-        if found := _OPEN.match(normal, at):
-            groups.append([])
-        elif found := _CLOSE.match(normal, at):
-            finished.append(groups.pop())
-            groups[-1].append("group")
-        else:
-            found = re.compile(r"\$[a-z]+|\\[a-zA-Z]+|.").match(normal, at)
-            assert found is not None
-            groups[-1].append(found[0])
-        at = found.end()
-    for tokens in [*finished, groups[0]]:
-        _needs("".join(f" {t} " if t[0] in "\\$g" else t for t in tokens), needed)
-    top = " ".join(groups[0])
-    return _latex_level(top), needed
-
-
-def _latex_level(top: str) -> int:
-    """Level of what stands outside of all brackets."""
-    words = [w for w in top.split(" ") if w]
-    if any(w in (r"\land", r"\lor", r"\lnot") for w in words):
-        return LOGIC
-    if any(w in ("=", "<", ">", r"\le", r"\ge", r"\ne", r"\begin") for w in words):
-        return COMPARISON
-    if words[0] == "-" or "+" in words or "-" in words:
-        return SIGN if words[0] == "-" and "+" not in words else SUM
-    if "^" in words:
-        return POWER
-    if any(w in (r"\cdot", r"\bmod", r"\frac", r"\sum", r"\prod", r"\max", r"\min") for w in words):
-        return PRODUCT
-    places = [w for w in words if w.startswith("$")]
-    return ATOM if words == places[:1] else PRODUCT if places else POWER
-
-
-def _needs(group: str, needed: dict[str, int]) -> None:
-    """Levels for the placeholders of one bracket, by what stands next to them."""
-    words = group.split()
-    alone = not any(w in "+-=<>^" or w.startswith("\\") for w in words if w != ",")
-    alone = alone and all("," in (a, b) for a, b in zip(words, words[1:], strict=False))
-    for k, word in enumerate(words):
-        if not word.startswith("$"):
-            continue
-        after, before = words[k + 1 : k + 2], words[k - 1 : k]
-        if after and after[0][0] in "^_":
-            level = ATOM
-        elif alone:
-            level = LOGIC
-        elif set(words) & {r"\land", r"\lor", r"\lnot"}:
-            level = COMPARISON
-        elif set(words) & {"=", "<", ">", r"\le", r"\ge", r"\ne", "&"}:
-            level = SUM if "&" not in words else LOGIC
-        elif "+" in words or "-" in words[1:]:
-            level = PRODUCT if before == ["-"] else SUM
-        else:
-            level = POWER if k else PRODUCT
-        needed[word[1:]] = max(needed.get(word[1:], LOGIC), level)

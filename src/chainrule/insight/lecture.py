@@ -87,7 +87,13 @@ def compare(case: str, ours: Any, closed: Sequence[float], differ: Sequence[floa
         np.allclose(values, closed, rtol=1e-12, atol=1e-15)
         and np.allclose(values, differ, rtol=1e-8, atol=1e-9)
     )
-    return Row(case, _list(values), _list(closed), _list(differ, "{:.7f}".format), ok)
+    return Row(
+        case,
+        _list(values),
+        _list(closed),
+        _list(differ, ("{:.7f}" if len(differ) == 1 else "{:.4f}").format),
+        ok,
+    )
 
 
 def _flat(v: Any) -> list[float]:
@@ -104,7 +110,7 @@ def _list(values: Sequence[float], write: Callable[[float], str] = number) -> st
     texts = [write(v + 0.0) for v in values]
     if not texts:
         return "None"
-    texts = texts if len(texts) <= 4 else [*texts[:2], "…", texts[-1]]
+    texts = texts if len(texts) <= 4 else [*texts[:2], "…"]
     return texts[0] if len(texts) == 1 else f"({', '.join(texts)})"
 
 
@@ -184,7 +190,7 @@ L.backward()
 print(w1.grad, w2.grad)
 """,
     "L", ("w1.grad", "w2.grad"),
-    lambda v: [compare("w₁ + w₂² at (1, 2), two scalars", [v["w1"].grad, v["w2"].grad], [1.0, 4.0],
+    lambda v: [compare("w₁ + w₂² at (1, 2)", [v["w1"].grad, v["w2"].grad], [1.0, 4.0],
                        differences(_two, [1.0, 2.0]))],
     lambda v: _bars(["w1", "w2"], [1.0, 2.0], [v["w1"].grad, v["w2"].grad],
                     "At this point L reacts four times as strongly to w2 as to w1."),
@@ -199,7 +205,7 @@ L.backward()
 print(w.grad)
 """,
     "L", ("w.grad",),
-    lambda v: [compare("w₁ + w₂² at (1, 2), one vector", v["w"].grad, [1.0, 4.0],
+    lambda v: [compare("… as one vector", v["w"].grad, [1.0, 4.0],
                        differences(_two, [1.0, 2.0]))],
     lambda v: _bars(["w[0]", "w[1]"], [1.0, 2.0], v["w"].grad, "The same two numbers as with two scalars."),
 )  # fmt: skip
@@ -243,9 +249,9 @@ def _mixed_rows(v: Names) -> Sequence[Row]:
     unnamed = [g for g in v[EXPLANATION].trace.leaves if not g.named]
     flowed = [g.gradient.scalar for g in unnamed if g.gradient is not None]
     return [
-        compare("(w1 + c1)² + w2³ + 4·c2: w1", v["w1"].grad, [-2.0], [by_w1]),
-        Row("  its w2, w3, c1, c2", _nones(nobody), _nones([None] * 4), "", all(g is None for g in nobody)),
-        compare("  through c2, to a leaf without a name", flowed, [4.0], [by_t]),
+        compare("(w1+c1)² + w2³ + 4·c2: w1", v["w1"].grad, [-2.0], [by_w1]),
+        Row("… w2, w3, c1, c2", _nones(nobody), "None", "", all(g is None for g in nobody)),
+        compare("… unnamed leaf under c2", flowed, [4.0], [by_t]),
     ]
 
 
@@ -259,7 +265,8 @@ def _or_none(g: Any) -> float | None:
 
 
 def _nones(values: Sequence[Any]) -> str:
-    return ", ".join("None" if g is None else str(g) for g in values)
+    texts = dict.fromkeys("None" if g is None else str(g) for g in values)  # one for all if they are the same
+    return ", ".join(texts)
 
 
 MIXED = Case(
@@ -309,8 +316,8 @@ print(z.grad, J)
 """,
     "a", ("z.grad", "a.grad"),
     lambda v: [
-        compare("(2z, z⁴) at −1: summed gradient", v["z"].grad, [-2.0], differences(_summed, [-1.0])),
-        compare("  its Jacobian", v["J"], [2.0, -4.0],
+        compare("(2z, z⁴) at −1: the sum", v["z"].grad, [-2.0], differences(_summed, [-1.0])),
+        compare("… its Jacobian", v["J"], [2.0, -4.0],
                 [differences(f, [-1.0])[0] for f in (lambda z: 2 * z, lambda z: z**4)]),
     ],
     lambda v: [(plot_matrix(v["J"].tolist(), ["a[0]", "a[1]"], ["z"], title="∂a/∂z at z = −1"),
@@ -385,9 +392,7 @@ def _double_rows(v: Names) -> Sequence[Row]:
     closed = predicted_steps()
     by_difference = plain_steps(lambda a, b: differences(_bowl, [a, b]))
     ok = v["k"] == closed == 783 and by_difference == closed and v["norm_grad"] <= _TOLERANCE
-    row = Row(
-        "descent, float64: steps to 1e-06", f"{v['k']} steps", f"{closed} steps", f"{by_difference} steps", ok
-    )
+    row = Row("descent, float64", f"{v['k']} steps", f"{closed} steps", f"{by_difference} steps", ok)
     return [row]
 
 
@@ -396,14 +401,9 @@ def _single_rows(v: Names) -> Sequence[Row]:
     ours = f"{v['norm_grad']:.6g}"
     ok = v["k"] == _LIMIT and ours == "1.27949e-05" and f"{norm:.6g}" == ours and last_move(v["path"]) == 659
     return [
-        Row("descent, float32: freezes at ‖∇L‖", ours, "", "", ok),
-        Row(
-            "  after step / runs to its limit",
-            f"{last_move(v['path'])} / {v['k']}",
-            "",
-            "",
-            ok and moved == 659,
-        ),
+        Row("descent, float32: ‖∇L‖", ours, "", "", ok),
+        Row("… frozen after step", f"{last_move(v['path'])}", "", "", ok and moved == 659),
+        Row("… steps run, to its limit", f"{v['k']}", "", "", ok),
     ]
 
 

@@ -181,10 +181,12 @@ def kinks_on_the_way(flow: Flow, leaf: Node, cts: dict[Node, Any], names: Any) -
     for n in sorted(flow.order(), key=serial_of):
         if n.p is None:
             continue
-        op = operation(n)
-        if not any(q in above for q in op.parents):
+        if not any(q in above for q in (n.parents if n.reading is None else (n.reading.x.node,))):
             continue
         above.add(n)
+        if n.reading is None and not n.p.kinks:
+            continue
+        op = operation(n)
         condition = at_kink(op) if n in cts else None
         if condition is None:
             continue

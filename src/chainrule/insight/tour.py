@@ -76,7 +76,7 @@ class Tour:
     @property
     def wrong(self) -> tuple[str, ...]:
         """Names of the cases that are not right."""
-        return tuple(row.case.strip() for row in self.rows if not row.ok)
+        return tuple(row.case for row in self.rows if not row.ok)
 
     def to_json(self) -> dict[str, Any]:
         """The summary for `json.dumps`; the report's folder has everything in `data.json`."""
@@ -211,12 +211,8 @@ def report_page(tour: Tour) -> Page:
     )
 
 
-def _name(r: Row) -> str:
-    return f"… {r.case.strip()}" if r.case.startswith(" ") else r.case
-
-
 def _summary(tour: Tour) -> Section:
-    rows = [(_name(r), r.ours, r.closed_form or "–",
+    rows = [(r.case, r.ours, r.closed_form or "–",
              r.difference or "–", "✓ right" if r.ok else "✗ wrong") for r in tour.rows]  # fmt: skip
     caption = "What chainrule computes, what is known by hand, and what differences of plain numbers give"
     table = Table(caption, ("case", "chainrule", "closed form", "finite difference", "verdict"), tuple(rows))
@@ -247,7 +243,7 @@ def _section(visit: Visit) -> Section:
 
 _GRAPH_CAPTION = (
     "Values flow to the right, gradients back to the left. On each solid line stands the local derivative; "
-    "dashed lines and boxes take no part in the gradient."
+    "along dashed lines none passes."
 )
 
 
@@ -257,7 +253,7 @@ def _graph(explanation: Explanation) -> GraphDrawing:
 
 def _row(r: Row) -> dict[str, Any]:
     return {
-        "case": r.case.strip(),
+        "case": r.case,
         "ours": r.ours,
         "closed_form": r.closed_form,
         "difference": r.difference,

@@ -15,7 +15,7 @@ from chainrule.insight.asked import asked_about
 from chainrule.insight.flow import LOST, Flow
 from chainrule.insight.naming import Variables
 from chainrule.insight.shown import factor, json_number, literal, number, show
-from chainrule.insight.trace import changed_since, operand_names, trace
+from chainrule.insight.trace import Trace, changed_since, operand_names, trace
 from chainrule.ir.types import Type, type_of
 from chainrule.source import boundary, user_frame
 from chainrule.tape.cuts import cuts_of, origin_of
@@ -87,7 +87,7 @@ def why(x: Any) -> Answer:
     >>> print(cr.why(w))
     dL/dw = 7 at w = 1
       w reaches L by 2 routes; their contributions add:
-        w → 4·w → L   4
+        w → 4·w → L   4          the factor 4
         w → w³ → L    3·w² = 3   power rule
                       ─────
                       7          check: central difference 7.0000000
@@ -183,12 +183,12 @@ class _Case:
             flat = list(reasons.flat_steps(flow, self.n, names))
             if flat:
                 return self._say("zero", [head, *(f"  {s}" for s in flat)], gradient=show(value).to_json())
-        body = self._body(root, check)
+        tree = trace(root, self.variables)
+        body = self._body(tree, check)
         if kinks:
             at = [f"  {s}" for s in kinks]
             close = "  Subgradients are chosen step by step; a sum of chosen ones need not be one."
             return self._say("kink", [f"{head}, at a kink", *at, close], gradient=show(value).to_json())
-        tree = trace(root, self.variables)
         routes = next((g.routes for g in tree.leaves if g.id == self.n.serial), ())
         if changed is not None:
             note = (
@@ -201,8 +201,7 @@ class _Case:
             return self._say("zero", [head, *body], gradient=show(value).to_json())
         return self._say("gradient", [head, *body], gradient=show(value).to_json(), check=_json(check))
 
-    def _body(self, root: Node, check: Any) -> list[str]:
-        tree = trace(root, self.variables)
+    def _body(self, tree: Trace, check: Any) -> list[str]:
         g = next((g for g in tree.leaves if g.id == self.n.serial), None)
         if g is not None and g.routes and g.gradient is not None:
             return reasons.routes_text(tree, g, check)
@@ -373,8 +372,9 @@ class _Case:
             lines.append(f"  {origin.source}")
             return self._say("cut", [*lines, f"  {stops.way_out(origin.how)}"])
         out = self._result_name(self.results[0]) if self.results else "a result"
-        lines = [f"None because {name} was made without requires_grad=True ({n.source.place}), "
+        lines = [f"None because {name} was made without requires_grad=True, "
                  f"so {out} was never asked how it depends on {name}."]  # fmt: skip
+        lines.append(f"  {name} was made at {n.source}")
         ways = self._would_have_been()
         lines += [f"  {ways}"] if ways else []
         return self._say("constant", [*lines, f"  To get it: {_again(n)}"])

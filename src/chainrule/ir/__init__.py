@@ -1,7 +1,7 @@
 """The program form: typed equations over the primitives of the table.
 
-What is more than types is imported when it is first asked for: an eager program has no graph. `text`, `verify` and
-`evaluate` are in the modules of these names.
+What is more than types is imported when it is first asked for: an eager program has no graph. `text`,
+`verify` and `evaluate` are in the modules of these names.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
 """The domain of equations: what a transform emits into, with the conversions that a strict graph wants.
 
-`Emitter` is a function `emit(name, *args, **params)` as transforms/derive.py takes it. Numbers become constants,
-operands of elementwise primitives get explicit `broadcast` and `cast` equations, and recognised composites get
-their reading, as on the tape.
+`Emitter` is a function `emit(name, *args, **params)` as transforms/derive.py takes it. Numbers become
+constants, operands of elementwise primitives get explicit `broadcast` and `cast` equations, and recognised
+composites get their reading, as on the tape.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import ShapeError
 from chainrule.ir.graph import Equation, Graph, Var, _unknown, alike
 from chainrule.ir.types import Type
 from chainrule.source import Source
@@ -28,6 +29,11 @@ class Emitter:
     ----------
     graph
         The graph that grows.
+    source
+        The user's line that the first equations get.
+    simplify
+        Leave out what changes nothing (1·x, x¹) and compute with numbers at once. False: every operation as
+        written.
 
     Attributes
     ----------
@@ -48,11 +54,11 @@ class Emitter:
       -> c }
     """
 
-    __slots__ = ("_made", "_spread", "graph", "source")
+    __slots__ = ("_made", "_simplify", "_spread", "graph", "source")
     simplifies = True  # derive.py need not ask the entries again
 
-    def __init__(self, graph: Graph, source: Source | None = None) -> None:
-        self.graph, self.source = graph, source
+    def __init__(self, graph: Graph, source: Source | None = None, *, simplify: bool = True) -> None:
+        self.graph, self.source, self._simplify = graph, source, simplify
         self._spread: dict[tuple[Any, ...], Var] = {}
         self.forget()
 
@@ -60,20 +66,11 @@ class Emitter:
         p = TABLE.get(name)
         if p is None:
             raise _unknown(name, self.source)
-        if p.simplify is not None:
-            easier = p.simplify(*args, **params)
+        if self._simplify:
+            easier = _easier(p, args, params)
             if easier is not None:
                 return easier
-        if p.kind == "elementwise":
-            if all([a.__class__ is float or a.__class__ is int for a in args]):
-                return _fold(p, args, params)
-            if name == "mul":
-                for a, b in (args, args[::-1]):
-                    if a.__class__ is float and a == 1.0:
-                        return b
-            args = self._elementwise(p, args)
-        else:
-            args = self._array(p, args)
+        args = self._elementwise(p, args) if p.kind == "elementwise" else self._array(p, args)
         reading = self._read_as(p, args, params) if name in COMPOSITES else None
         out = self.graph.emit(name, *args, source=self.source, reading=reading, **params)
         e = self.graph.equations[-1]
@@ -95,21 +92,28 @@ class Emitter:
     def _elementwise(self, p: Primitive, args: tuple[Any, ...]) -> tuple[Var, ...]:
         """Operands of one shape and dtype; a condition keeps its dtype."""
         last = args[-1]
-        if last.__class__ is Var and all([
-            a.__class__ is Var and a.shape == last.shape and a.dtype is last.dtype for a in args
-        ]):  # fmt: skip
-            if p.result != "inexact" or last.dtype.kind in "fc":
-                return args
+        fits = last.__class__ is Var and (p.result != "inexact" or last.dtype.kind in "fc")
+        if fits and _uniform(args, last):
+            return args
         skip = len(nondifferentiable(p))
         dtype = _common(args[skip:])
         if p.result == "inexact" and dtype.kind not in "fc":
             dtype = FLOAT64
         given = [self._var(a, None if k < skip else dtype) for k, a in enumerate(args)]
-        shape = np.broadcast_shapes(*(v.shape for v in given)) if _differ(given) else given[0].shape
+        shape = self._common_shape(p, given) if _differ(given) else given[0].shape
         return tuple(self.broadcast(v, shape) for v in given)
 
+    def _common_shape(self, p: Primitive, given: list[Var]) -> tuple[int, ...]:
+        try:
+            return np.broadcast_shapes(*(v.shape for v in given))
+        except ValueError:
+            types = ", ".join(str(v.type) for v in given)
+            fix = "make the shapes equal, or 1 where they should repeat"
+            what = f"shapes do not fit in {p.name}"
+            raise ShapeError(what, given=types, fix=fix, source=self.source) from None
+
     def _array(self, p: Primitive, args: tuple[Any, ...]) -> tuple[Var, ...]:
-        if all([a.__class__ is Var for a in args]) and (len(args) < 2 or not alike(p)):
+        if all(a.__class__ is Var for a in args) and (len(args) < 2 or not alike(p)):
             return args
         if alike(p):
             dtype = _common(args)
@@ -130,7 +134,7 @@ class Emitter:
         return v if v.shape == shape else self.shared("broadcast", v, shape=shape)
 
     def shared(self, name: str, v: Var, **params: Any) -> Var:
-        """The equation `name(v)`, made once: equations are in order, so an earlier one can be read by all later."""
+        """The equation `name(v)`, made once: what is defined earlier can be read by all that comes later."""
         key = (name, v, *params.values())
         if key not in self._spread:
             self._spread[key] = self(name, v, **params)
@@ -157,10 +161,30 @@ class Emitter:
         return v if number is None or number.ndim or number.dtype.kind == "c" else number.item()
 
 
-def _fold(p: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
-    """An elementwise primitive of numbers is a number."""
-    with np.errstate(all="ignore"):
-        return p.value(*map(np.float64, args), **params).item()
+def _easier(p: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
+    """What the operation amounts to, where that holds for every float (None: nothing easier)."""
+    if p.simplify is not None:
+        easier = p.simplify(*args, **params)
+        if easier is not None:
+            return easier
+    if p.kind != "elementwise":
+        return None
+    if all(a.__class__ is float or a.__class__ is int for a in args):
+        with np.errstate(all="ignore"):
+            return p.value(*map(np.float64, args), **params).item()
+    if p.name == "mul":
+        for a, b in (args, args[::-1]):
+            if a.__class__ is float and a == 1.0:
+                return b
+    return None
+
+
+def _uniform(args: tuple[Any, ...], last: Var) -> bool:
+    """Whether all operands are variables with the shape and dtype of the last."""
+    for a in args:
+        if a.__class__ is not Var or a.shape != last.shape or a.dtype is not last.dtype:
+            return False
+    return True
 
 
 def _differ(given: list[Var]) -> bool:
@@ -212,4 +236,3 @@ def is_indicator(emit: Emitter, v: Var) -> bool:
 
 
 __all__ = ["Emitter", "is_indicator", "zeros_like"]
-

@@ -24,7 +24,8 @@ def evaluate(graph: Graph, *arrays: Any) -> tuple[Any, ...]:
 
     Returns
     -------
-    Arrays (NumPy scalars for shape ``[]``), one per output; none of them shares memory with an argument or with another.
+    Arrays (NumPy scalars for shape ``[]``), one per output; none of them shares memory with an argument or
+    with another.
 
     Raises
     ------
@@ -36,9 +37,9 @@ def evaluate(graph: Graph, *arrays: Any) -> tuple[Any, ...]:
     Examples
     --------
     >>> from chainrule.ir import parse
-    >>> g = parse("{ w:float64[] -> a:float64[] = mul 4.0 w  b:float64[] = integer_pow w n=3  c:float64[] = add a b -> c }")
+    >>> g = parse("{ w:float64[] -> a:float64[] = mul 4.0 w  b:float64[] = add a 3.0 -> b }")
     >>> evaluate(g, 1.0)
-    (np.float64(5.0),)
+    (np.float64(7.0),)
     """
     if len(arrays) != len(graph.inputs):
         given = ", ".join(str(v.type) for v in graph.inputs) or "none"

@@ -1,14 +1,14 @@
 """Graphs: a program as a list of typed equations over the primitives of the table.
 
-A graph is built by `Graph.emit`, which asks the type rule of the primitive, and is not changed afterwards: transforms
-and passes take one and return another. Variables are compared by identity, graphs by structure.
+A graph is built by `Graph.emit`, which asks the type rule of the primitive, and is not changed afterwards:
+transforms and passes take one and return another. Variables are compared by identity, graphs by structure.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,8 @@ from chainrule.source import Source
 from chainrule.table.composite import Reading
 from chainrule.table.primitive import TABLE, Body, Custom, Primitive
 
-# Neither class is a dataclass: a graph of 10⁵ equations is made in a fraction of a second because these are made
-# in 0.2 µs. Both are constant after they were made; nothing in the package assigns to their fields.
+# Neither class is a dataclass: a graph of 10⁵ equations is made in a fraction of a second because these are
+# made in 0.2 µs. Both are constant after they were made; nothing in the package assigns to their fields.
 
 
 class Var:
@@ -39,7 +39,8 @@ class Equation:
     """`outs = primitive(*inputs, **params)`.
 
     params
-        Canonical parameters of the primitive. A `Graph` among them is a sub-graph: closed, with variables of its own.
+        Canonical parameters of the primitive. A `Graph` among them is a sub-graph: closed, with variables of
+        its own.
     outs
         A tuple, also for one output.
     source
@@ -153,7 +154,8 @@ class Graph:
     ) -> Any:
         """Append one equation; its output, or a tuple of them where the type rule gives a tuple.
 
-        Strict: variables only, equal shapes and dtypes for elementwise primitives. See `Emitter` for more comfort.
+        Strict: variables only, equal shapes and dtypes for elementwise primitives. See `Emitter` for more
+        comfort.
 
         Raises
         ------
@@ -184,7 +186,8 @@ class Graph:
         return text(self)
 
     def __repr__(self) -> str:
-        return f"<graph: {len(self.inputs)} inputs, {len(self.equations)} equations, {len(self.outputs)} outputs>"
+        count = f"{len(self.inputs)} inputs, {len(self.equations)} equations, {len(self.outputs)} outputs"
+        return f"<graph: {count}>"
 
     def __eq__(self, other: object) -> bool:
         """Same structure: variables may be others, source lines are not compared."""
@@ -215,8 +218,8 @@ def _number_key(number: Any) -> tuple[str, bytes]:
 def infer(p: Primitive, types: Sequence[Type], params: dict[str, Any]) -> Any:
     """Type of the output, a tuple of types for several outputs.
 
-    Elementwise primitives take equal shapes and dtypes (Note [Explicit broadcast] in table/shape.py); `zeros` has its
-    type in its parameters.
+    Elementwise primitives take equal shapes and dtypes (Note [Explicit broadcast] in table/shape.py); `zeros`
+    has its type in its parameters.
     """
     least, most, needed, known = _accepted(p)
     if not least <= len(types) <= most:
@@ -236,7 +239,7 @@ def infer(p: Primitive, types: Sequence[Type], params: dict[str, Any]) -> Any:
     return p.type_rule(*types, **params)
 
 
-@lru_cache(maxsize=None)
+@cache
 def alike(p: Primitive) -> bool:
     """Whether the inputs of a primitive have one dtype (and, elementwise, one shape); conditions apart."""
     if p.kind == "elementwise":
@@ -256,7 +259,9 @@ def _check_alike(p: Primitive, types: Sequence[Type]) -> None:
         for t in types:
             if t.shape != last.shape:
                 given = ", ".join(map(str, types))
-                raise ShapeError(f"inputs of {p.name} differ in shape", given=given, fix="broadcast them first")
+                raise ShapeError(
+                    f"inputs of {p.name} differ in shape", given=given, fix="broadcast them first"
+                )
         _check_inexact(p, last)
 
 
@@ -267,7 +272,7 @@ def _check_inexact(p: Primitive, t: Type) -> None:
         )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _accepted(p: Primitive) -> tuple[int, float, frozenset[str], frozenset[str] | None]:
     """Least and greatest number of inputs; names of needed and of known parameters (None: any)."""
     starred = bool(p.inputs) and p.inputs[-1].startswith("*")
@@ -330,8 +335,7 @@ def defined(g: Graph) -> Iterator[Var]:
 def _numbering(g: Graph) -> dict[Var, Any]:
     """Variable → number of its definition; constant numbers are themselves."""
     names: dict[Var, Any] = {v: (*_number_key(c),) for v, c in g.constants.items() if c.ndim == 0}
-    for k, v in enumerate(defined(g)):
-        names[v] = k
+    names.update({v: k for k, v in enumerate(defined(g))})
     return names
 
 
@@ -346,9 +350,7 @@ def _same(g: Graph, h: Graph) -> bool:
         return False
     if [ours.get(v, v) for v in g.outputs] != [theirs.get(v, v) for v in h.outputs]:
         return False
-    return all(
-        _same_equation(e, f, ours, theirs) for e, f in zip(g.equations, h.equations, strict=True)
-    )
+    return all(_same_equation(e, f, ours, theirs) for e, f in zip(g.equations, h.equations, strict=True))
 
 
 def _same_array(a: Any, b: Any) -> bool:
@@ -375,4 +377,7 @@ def same_params(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Equal parameters, where NaN equals NaN and 1 is not 1.0."""
     if a.keys() != b.keys():
         return False
-    return all(v is b[k] or v.__class__ is b[k].__class__ and (v == b[k] or repr(v) == repr(b[k])) for k, v in a.items())
+    for k, v in a.items():
+        if v is not b[k] and not (v == b[k] if v.__class__ is Graph else repr(v) == repr(b[k])):
+            return False
+    return True

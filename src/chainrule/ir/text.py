@@ -10,16 +10,17 @@ One equation per line, between the inputs and the outputs:
       e:float64[]  = sum       d  axis=(0,) keepdims=False
       -> e }
 
-- Variables are named by position, in the order of their definition: a … z, a1 … z1, a2 … Each is written with its type
-  where it is defined. An equation with several outputs lists them before the `=`.
-- Constant numbers stand where they are read: `2.0` is float64, `3` is int64, `True` is bool, `(1+2j)` is complex128; other
-  dtypes are written behind, as in `0.1:float32`. Floats are written by `repr`, so they are read back exactly; `nan`, `inf`,
-  `-inf`.
+- Variables are named by position, in the order of their definition: a … z, a1 … z1, a2 … Each is written with
+  its type where it is defined. An equation with several outputs lists them before the `=`.
+- Constant numbers stand where they are read: `2.0` is float64, `3` is int64, `True` is bool, `(1+2j)` is
+  complex128; other dtypes are written behind, as in `0.1:float32`. Floats are written by `repr`, so they are
+  read back exactly; `nan`, `inf`, `-inf`.
 - Constant arrays are lines of their own, before the equations: `c:float64[2] = constant [1.0, 2.0]`. Above
-  `WHOLE` entries only a checksum is written, `constant 'sha256 …'`, and `parse` takes the array from its argument `constants`.
+  `WHOLE` entries only a checksum is written, `constant 'sha256 …'`, and `parse` takes the array from its
+  argument `constants`.
 - Parameters are sorted by name. Values: None, True, numbers, strings, tuples, dtypes by name, and graphs.
-- `as norm a axis=(0,) keepdims=False` behind an equation: its derivative is that of the norm of `a` (a recognised
-  composite); its value is what the equation says.
+- `as norm a axis=(0,) keepdims=False` behind an equation: its derivative is that of the norm of `a` (a
+  recognised composite); its value is what the equation says.
 - A sub-graph is a parameter, `body={ a:float64[] -> … }`, with names of its own.
 - `#` begins a comment. Line breaks, blanks and `;` separate, and mean nothing else.
 
@@ -212,7 +213,9 @@ class _Reader:
             if m is None:
                 self.tokens.append(_Token("end", "", at))
                 self.k = len(self.tokens) - 1
-                raise self.error(f"{text[at]!r} has no meaning in a graph", "see the form in chainrule.ir.text")
+                raise self.error(
+                    f"{text[at]!r} has no meaning in a graph", "see the form in chainrule.ir.text"
+                )
             if m.lastgroup != "blank":
                 self.tokens.append(_Token(m.lastgroup or "", m.group(), at))
             at = m.end()
@@ -250,7 +253,8 @@ class _Reader:
     def graph(self, depth: int) -> Graph:
         if depth > _DEPTH:
             raise self.error("sub-graphs are too deep inside each other", f"at most {_DEPTH} are read")
-        g, known = Graph(), {}
+        g = Graph()
+        known: dict[str, Var] = {}
         self.need("{")
         while not self.take("->"):
             self.define(self.name(), g.input(self.type()), known)
@@ -263,7 +267,10 @@ class _Reader:
     def name(self) -> str:
         t = self.peek()
         if t.kind != "name":
-            raise self.error(f"a name is missing before {t.text!r}" if t.text else "the text ends too early", "write name:type")
+            raise self.error(
+                f"a name is missing before {t.text!r}" if t.text else "the text ends too early",
+                "write name:type",
+            )
         self.k += 1
         return t.text
 
@@ -320,7 +327,9 @@ class _Reader:
             found = g.emit(primitive, *args, reading=reading, **params)
         except ChainruleError as err:
             self.k = start
-            raise self.error(f"{err.what}" + (f" ({err.given})" if err.given else ""), err.fix or "") from None
+            raise self.error(
+                f"{err.what}" + (f" ({err.given})" if err.given else ""), err.fix or ""
+            ) from None
         found = found if isinstance(found, tuple) else (found,)
         if [v.type for v in found] != [t for _, t in outs]:
             self.k = start
@@ -392,8 +401,8 @@ class _Reader:
             key = _string(self.next().text)
             if key not in self.constants:
                 self.k -= 1
-                raise self.error("a large constant is given by its checksum only",
-                                 "pass constants=large_constants(graph), or write it with text(graph, whole=True)")  # fmt: skip
+                fix = "pass constants=large_constants(graph), or write it with text(graph, whole=True)"
+                raise self.error("a large constant is given by its checksum only", fix)
             return self.constants[key]
         items = []
         depth = 0

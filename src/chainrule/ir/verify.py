@@ -18,8 +18,9 @@ _PRINTABLE = (type(None), bool, int, float, complex, str, np.dtype)
 def verify(graph: Graph) -> Graph:
     """Check a graph, and return it.
 
-    Each variable is defined once and before it is read; every type is what the type rule says; parameters are known to the
-    primitive, hashable and printable; sub-graphs are graphs; a reading is of the type of its equation.
+    Each variable is defined once and before it is read; every type is what the type rule says; parameters are
+    known to the primitive, hashable and printable; sub-graphs are graphs; a reading is of the type of its
+    equation.
 
     Raises
     ------
@@ -52,7 +53,9 @@ def _check_equation(e: Equation, known: dict[Var, str], graph: Graph) -> None:
             raise _error("an equation reads a value that is not defined before it", e, graph,
                          "emit the equation that defines it first")  # fmt: skip
     if TABLE.get(e.name) is not e.primitive:
-        raise _error(f"{e.name} is not the primitive that the table has", e, graph, "make equations with Graph.emit")
+        raise _error(
+            f"{e.name} is not the primitive that the table has", e, graph, "make equations with Graph.emit"
+        )
     for name, value in e.params.items():
         _check_param(name, value, e, graph)
     try:
@@ -63,7 +66,12 @@ def _check_equation(e: Equation, known: dict[Var, str], graph: Graph) -> None:
     types = types if types.__class__ is tuple else (types,)
     if [v.type for v in e.outs] != list(types):
         given = " ".join(map(str, types))
-        raise _error(f"an output is not of the type that {e.name} gives, {given}", e, graph, "make equations with Graph.emit")
+        raise _error(
+            f"an output is not of the type that {e.name} gives, {given}",
+            e,
+            graph,
+            "make equations with Graph.emit",
+        )
     for v in e.outs:
         _define(v, "an equation", known, e, graph)
     if e.reading is not None:
@@ -104,13 +112,20 @@ def _check_reading(e: Equation, graph: Graph) -> None:
     assert e.reading is not None
     name, x, params = e.reading
     if name not in TABLE:
-        raise _error(f"it is read as {name}, which the table does not have", e, graph, "read it as a primitive of the table")
+        raise _error(
+            f"it is read as {name}, which the table does not have",
+            e,
+            graph,
+            "read it as a primitive of the table",
+        )
     try:
         t = infer(TABLE[name], [x.type], params)
     except ChainruleError as err:
         raise _error(f"it cannot be read as {name}: {err.what}", e, graph, err.fix or "") from None
     if len(e.outs) != 1 or e.outs[0].type != t:
-        raise _error(f"it is read as {name}, which gives {t}", e, graph, "read it as a function of the same type")
+        raise _error(
+            f"it is read as {name}, which gives {t}", e, graph, "read it as a function of the same type"
+        )
 
 
 def _error(what: str, e: Equation, graph: Graph, fix: str) -> GraphError:

@@ -186,7 +186,7 @@ def flip(input: Any, *dims: Any) -> Any:
     x = as_tensor(input)
     for d in lengths(dims, "list of dims"):
         x = bind(TABLE["flip"], x, axis=one_dim(d, x.dim()))
-    return x
+    return x.clone() if x is input else x
 
 
 def _tensors(tensors: Any, name: str) -> list[Any]:
@@ -328,7 +328,8 @@ def tile(input: Any, *dims: Any) -> Any:
     pairs = [(r, n) for r, n in zip(reps, x.shape, strict=True)]
     x = to_shape(x, tuple(k for _, n in pairs for k in (1, n)))
     x = bind(TABLE["broadcast"], x, shape=tuple(k for r, n in pairs for k in (r, n)))
-    return to_shape(x, tuple(r * n for r, n in pairs))
+    out = to_shape(x, tuple(r * n for r, n in pairs))
+    return out.clone() if out is input or out.base is not None else out  # memory of its own, as in torch
 
 
 repeat = tile

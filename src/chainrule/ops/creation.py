@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import Handle
-from chainrule.errors import ArgumentError, DataError, DtypeError, ShapeError
+from chainrule.errors import ArgumentError, DataError, DtypeError, GradientNote, ShapeError
 from chainrule.ops.arguments import lengths
 from chainrule.source import Source, boundary
 from chainrule.tape.cuts import note_origin
@@ -104,9 +105,13 @@ def _choose(data: Any, array: np.ndarray, tensors: bool) -> np.dtype:
     return as_dtype(array.dtype)
 
 
+def _length(d: Any) -> int | None:
+    return len(d) if isinstance(d, list | tuple) or (hasattr(d, "shape") and d.shape) else None
+
+
 def _ragged(data: Any, err: BaseException | None) -> DataError:
     if isinstance(data, list | tuple):
-        sizes = [len(d) if isinstance(d, list | tuple) else None for d in data]
+        sizes = [_length(d) for d in data]
         if len(set(sizes)) > 1:
             shown = ", ".join("a number" if n is None else f"length {n}" for n in sizes[:6])
             return DataError(
@@ -159,7 +164,14 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device:
     made = make_leaf(value, requires_grad)
     if any(t.n.pull is not None for t in _contains(data)):
         note_origin(made.n, "tensor", Source(made.n.code, made.n.at))
+        warnings.warn(_COPIED, GradientNote, stacklevel=3)
     return made
+
+
+_COPIED = (
+    "tensor(…) copies the numbers of tensors that require a gradient; none flows back to them. "
+    "Keep the graph with stack([a, b]), or say that a copy is meant with x.detach()."
+)
 
 
 def check_device(device: Any) -> None:
@@ -181,6 +193,8 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     ):
         note_shared(data)
         return make_leaf(data)
+    if any(t.n.pull is not None for t in _contains(data)):
+        warnings.warn(_COPIED, GradientNote, stacklevel=3)
     return make_leaf(array_of(data, dtype))
 
 
@@ -201,11 +215,24 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     return made
 
 
-def _filled(size: tuple[Any, ...], value: Any, dtype: Any, requires_grad: bool, device: Any = None) -> Any:
-    check_device(device)
+def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = lengths(size)
     if any(n < 0 for n in shape):
         raise ShapeError("a length is negative", given=str(list(shape)), fix="use lengths >= 0")
+    return shape
+
+
+def _number(v: Any, name: str) -> Any:
+    """A bound of a range as a Python number."""
+    v = v.item() if isinstance(v, Handle) else v
+    if not isinstance(v, int | float | np.number):
+        raise ArgumentError(f"{name} is a {type(v).__name__}", given=repr(v)[:60], fix="pass a number")
+    return v
+
+
+def _filled(size: tuple[Any, ...], value: Any, dtype: Any, requires_grad: bool, device: Any = None) -> Any:
+    check_device(device)
+    shape = _shape(size)
     return make_leaf(
         np.full(shape, value, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
     )
@@ -270,6 +297,7 @@ def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: 
 @boundary
 def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:
     """Identity matrix, (n, n) or (n, m)."""
+    n, m = _shape((n, n if m is None else m))
     return make_leaf(
         np.eye(n, m, dtype=get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
     )
@@ -289,6 +317,7 @@ def arange(
     check_device(device)
     if end is None:
         start, end = 0, start
+    start, end, step = _number(start, "start"), _number(end, "end"), _number(step, "step")
     if step == 0:
         raise ArgumentError("the step is 0", fix="use a step that is not 0")
     whole = all(isinstance(n, int | np.integer) for n in (start, end, step))
@@ -305,8 +334,9 @@ def linspace(
     """`steps` numbers from `start` to `end`, both included, at equal distances."""
     check_device(device)
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
+    (steps,) = _shape((steps,))
     return make_leaf(
-        np.linspace(float(start), float(end), operator.index(steps)).astype(chosen), requires_grad
+        np.linspace(float(_number(start, "start")), float(_number(end, "end")), steps).astype(chosen), requires_grad
     )
 
 
@@ -316,8 +346,9 @@ def logspace(
 ) -> Any:
     """`steps` numbers from base**start to base**end, at equal ratios."""
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
+    (steps,) = _shape((steps,))
     return make_leaf(
-        np.logspace(float(start), float(end), operator.index(steps), base=base).astype(chosen), requires_grad
+        np.logspace(float(_number(start, "start")), float(_number(end, "end")), steps, base=base).astype(chosen), requires_grad
     )
 
 
@@ -335,6 +366,8 @@ class Generator:
 
     def manual_seed(self, seed: int) -> Generator:
         """Begin again from a seed; equal seeds give equal numbers."""
+        if not hasattr(seed, "__index__"):
+            raise ArgumentError(f"a seed is a whole number, not a {type(seed).__name__}", fix="write manual_seed(0)")
         with self._lock:
             self._seed = operator.index(seed)
             self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
@@ -363,6 +396,7 @@ class Generator:
 default_generator = Generator()
 
 
+@boundary
 def manual_seed(seed: int) -> Generator:
     """Seed the generator that random tensors are drawn from."""
     return default_generator.manual_seed(seed)
@@ -371,7 +405,7 @@ def manual_seed(seed: int) -> Generator:
 def _draw(
     how: str, size: tuple[Any, ...], dtype: Any, requires_grad: bool, generator: Generator | None
 ) -> Any:
-    drawn = (generator or default_generator).draw(how, size=lengths(size))
+    drawn = (generator or default_generator).draw(how, size=_shape(size))
     return make_leaf(
         np.asarray(drawn, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
     )
@@ -413,7 +447,10 @@ def randint(
     """Random whole numbers from `low` (0) up to, without, `high`: ``randint(10, (3,))`` or ``randint(0, 10, (3,))``."""
     if size is None:
         low, high, size = 0, low, high
-    drawn = (generator or default_generator).draw("integers", low, high, size=lengths((size,)))
+    low, high = _number(low, "low"), _number(high, "high")
+    if low >= high:
+        raise ArgumentError("there is no number from low up to high", given=f"low={low}, high={high}", fix="choose low < high")
+    drawn = (generator or default_generator).draw("integers", low, high, size=_shape((size,)))
     return make_leaf(np.asarray(drawn, np.int64 if dtype is None else as_dtype(dtype)))
 
 

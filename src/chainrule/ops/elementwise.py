@@ -84,6 +84,28 @@ def _whole_division(name: str) -> Callable[..., Any]:
     return op
 
 
+def _extreme(name: str, bounds: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
+    """maximum and minimum: a Python number as operand is a bound, so that at a tie the tensor gets 0 and not a half."""
+    quick, clamps = function(name), TABLE["clamp"]
+
+    @functools.wraps(quick)
+    def op(input: Any, other: Any) -> Any:
+        try:
+            if isinstance(other, (int, float)) and is_inexact(getattr(input, "dtype", _NONE)):
+                return bind(clamps, input, **bounds(other))
+            if isinstance(input, (int, float)) and is_inexact(getattr(other, "dtype", _NONE)):
+                return bind(clamps, other, **bounds(input))
+            return quick(input, other)
+        except Exception as err:
+            trim(err)
+            raise
+
+    return op
+
+
+_NONE = np.dtype(bool)
+
+
 def _plain(x: Any) -> Any:
     return x.v if isinstance(x, dispatch.Handle) else x
 
@@ -134,8 +156,8 @@ times = function("mul")
 true_divide = divide = function("div")
 floor_divide = _whole_division("floor_divide")
 remainder = _whole_division("remainder")
-maximum = function("maximum")
-minimum = function("minimum")
+maximum = _extreme("maximum", lambda b: {"lo": b, "hi": math.inf})
+minimum = _extreme("minimum", lambda b: {"lo": -math.inf, "hi": b})
 atan2 = arctan2 = function("atan2")
 hypot = function("hypot")
 logaddexp = function("logaddexp")

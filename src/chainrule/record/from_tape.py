@@ -19,10 +19,10 @@ from chainrule.tape.modes import enable_grad
 from chainrule.tape.node import Node, ancestors
 
 # Note [What a tape does not have]
-# A tape is the record of one run. Where Python looked at a number (`if`, `float(x)`, `x.detach()`, a mask used as an
-# index), the graph has what came of it at this point. Values over 4 kB that no derivative reads are not kept on the
-# tape, and an untracked history may be cut (Note [Bounded history] in tape/node.py): where the graph would need such
-# a value it is refused, never guessed.
+# A tape is the record of one run. Where Python looked at a number (`if`, `float(x)`, `x.detach()`, a mask
+# used as an index, the order that `sort` found), the graph has what came of it at this point. Values over
+# 4 kB that no derivative reads are not kept on the tape, and an untracked history may be cut (Note [Bounded
+# history] in tape/node.py): where the graph would need such a value it is refused, never guessed.
 
 
 @boundary
@@ -32,9 +32,9 @@ def graph_of(f: Any, *args: Any) -> Graph:
     Parameters
     ----------
     f
-        A function of tensors that returns a tensor, or a tuple or list of them. It runs once, on `args`: what Python
-        decides by their numbers (`if`, `float(x)`, masks as indices) is decided for the graph. Or a Tensor: its leaves
-        that require gradients become the inputs, in the order in which they were made.
+        A function of tensors that returns a tensor, or a tuple or list of them. It runs once, on `args`: what
+        Python decides by their numbers (`if`, `float(x)`, masks as indices) is decided for the graph. Or a
+        Tensor: its leaves that require gradients become the inputs, in the order in which they were made.
     args
         Arrays, tensors or numbers: the inputs of the graph, one for each.
 
@@ -64,16 +64,19 @@ def graph_of(f: Any, *args: Any) -> Graph:
     """
     if isinstance(f, Handle):
         if args:
-            raise ArgumentError("the graph of a tensor takes no point", fix="pass a function, or the tensor alone")
+            raise ArgumentError(
+                "the graph of a tensor takes no point", fix="pass a function, or the tensor alone"
+            )
         return _of_tensors([f], None)
     inputs = [_fresh(a) for a in args]
+    nodes = [t.n for t in inputs]  # f may change an argument in place, which gives it another node
     with enable_grad():
         result = f(*inputs)
-    return _of_tensors(_outputs(result), [t.n for t in inputs])
+    return _of_tensors(_outputs(result), nodes)
 
 
 def _fresh(a: Any) -> Any:
-    """A tensor with a copy of the value and a history of its own, tracked if it is made of floating point numbers."""
+    """A tensor with a copy of the value and a history of its own; one of floats is tracked."""
     t = creation.as_tensor(a)
     v = t.v if t.v.__class__ is float else np.array(t.v)
     if type_of(v).dtype.kind not in "fc":
@@ -86,7 +89,9 @@ def _outputs(result: Any) -> list[Any]:
         return [creation.as_tensor(r) for r in result]
     if isinstance(result, dict) or result is None:
         given = type(result).__name__
-        raise UnsupportedError("the function returns no tensor", given=given, fix="return a tensor, or a tuple of them")
+        raise UnsupportedError(
+            "the function returns no tensor", given=given, fix="return a tensor, or a tuple of them"
+        )
     return [creation.as_tensor(result)]
 
 
@@ -115,7 +120,7 @@ class _Reader:
 
     def __init__(self, inputs: Sequence[Node]) -> None:
         self.graph = Graph()
-        self.emit = Emitter(self.graph)
+        self.emit = Emitter(self.graph, simplify=False)
         self.vars: dict[Node, Var] = {n: self.graph.input(type_of(n.out)) for n in inputs}
 
     def read(self, n: Node) -> None:
@@ -131,8 +136,6 @@ class _Reader:
             return
         self.emit.source = n.source
         out = self.emit(n.p.name, *args, **(n.params or {}))
-        if not isinstance(out, Var):  # an entry's simplification may be a number
-            out = self.graph.constant(out, type_of(n.out).dtype)
         t = type_of(n.out)
         if out.dtype != t.dtype:
             out = self.emit("cast", out, dtype=t.dtype)
@@ -146,7 +149,9 @@ class _Reader:
             raise _lost(n, "an operand's history is gone: nothing else on the tape holds it")
         found = v if v.__class__ is not Type else q.out if q is not None else v
         if found.__class__ is Type:
-            raise _lost(n, f"the tape has not kept an operand of {n.name}, {found}: its derivative does not read it")
+            raise _lost(
+                n, f"the tape has not kept an operand of {n.name}, {found}: its derivative does not read it"
+            )
         return found
 
     def value(self, v: Any, n: Node) -> Var:
@@ -164,7 +169,7 @@ def _is_gone(n: Node, k: int) -> bool:
 def _check_whole(n: Node) -> None:
     """Refuse a constant whose history was cut: it may have come from an input."""
     gone = any(_is_gone(n, k) for k, q in enumerate(n.parents) if q is None)
-    if gone or n.pull is None and n.depth == 0 and n.p is not None and n.p.inputs:
+    if gone or (n.pull is None and n.depth == 0 and n.p is not None and n.p.inputs):
         raise _lost(n, f"the history of {n.name} was cut, so it cannot be told from a constant")
 
 

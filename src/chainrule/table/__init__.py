@@ -1,11 +1,11 @@
 """The derivative table: everything mathematical about each primitive, stated once.
 
-`TABLE["tanh"]` is the entry of tanh. The families are imported in an order in which each uses only earlier ones.
+`TABLE["tanh"]` is the entry of tanh. Families are imported in an order in which each uses earlier ones only.
 """
 
 from chainrule.table import arithmetic, select, exponential, trigonometric, special  # noqa: I001
-from chainrule.table import shape, index, reduce, contract, composite
+from chainrule.table import shape, index, reduce, contract, complex_parts, composite
 from chainrule.table.primitive import TABLE, Primitive
 
-__all__ = ["TABLE", "Primitive", "arithmetic", "composite", "contract", "exponential", "index", "reduce",
-           "select", "shape", "special", "trigonometric"]  # fmt: skip
+__all__ = ["TABLE", "Primitive", "arithmetic", "complex_parts", "composite", "contract", "exponential",
+           "index", "reduce", "select", "shape", "special", "trigonometric"]  # fmt: skip

@@ -35,7 +35,8 @@ mul = elementwise(
     source="product rule",
 )  # fmt: skip
 div = elementwise(
-    "div", "x y", np.true_divide, {"x": lambda y: 1.0 / y, "y": lambda y, out: -out / y},
+    "div", "x y", np.true_divide, {"x": lambda y: 1.0 / y, "y": lambda x, y: -(x / y) / y},
+    # not out: `v = a / b; v += c` is common
     scalar="({0} / {1})", text="$x/$y", latex=r"\frac{$x}{$y}", torch="div",
     doc="Quotient.", samples=((1.5, -2.0), (0.0, 3.0), (1e10, 1e-10)),
     undefined={"x = 0, y = 0": "0/0 has no value and no slope"},
@@ -54,9 +55,16 @@ sign = elementwise(
     kinks={"x = 0": "flat on both sides; the step itself has no slope: 0 is used everywhere"},
     source="a step function has derivative 0 almost everywhere",
 )  # fmt: skip
+
+
+def _modulus(emit: Any, x: Any) -> Any:
+    return emit("hypot", emit("real", x), emit("imag", x))
+
+
 abs_ = elementwise(
     "abs", "x", np.abs, {"x": lambda x: sign(x)},
-    scalar=abs, result="same", bounded=True, even=True, text="abs($x)", latex=r"\left|$x\right|",
+    scalar=abs, result="same", bounded=True, even=True, on_complex=_modulus, text="abs($x)",
+    latex=r"\left|$x\right|",
     doc="Absolute value.", samples=((1.5,), (-2.0,), (1e-300,)),
     kinks={"x = 0": "convex: of the subgradients [-1, 1] the shortest, 0, is taken"},
     source="d|x|/dx = sign(x)",
@@ -66,8 +74,10 @@ abs_ = elementwise(
 def _flat(name: str, value: Any, scalar: Any, doc: str) -> Any:
     """A step function: its derivative is 0 almost everywhere. `scalar` gives an int, which has no -0."""
     return elementwise(
-        name, "x", value, {"x": None}, scalar=lambda x: math.copysign(scalar(x), x), result="same", bounded=True, monotone=True, doc=doc,
-        samples=((1.25,), (-2.75,)), kinks={"at the steps": "no slope exists; 0, the slope on both sides, is used"},
+        name, "x", value, {"x": None}, scalar=lambda x: math.copysign(scalar(x), x), result="same",
+        bounded=True, monotone=True, doc=doc,
+        samples=((1.25,), (-2.75,)),
+        kinks={"at the steps": "no slope exists; 0, the slope on both sides, is used"},
         source="a step function has derivative 0 almost everywhere",
     )  # fmt: skip
 
@@ -79,14 +89,17 @@ round_ = _flat("round", np.rint, round, "Nearest integer; halves go to the even 
 
 floor_divide = elementwise(
     "floor_divide", "x y", np.floor_divide, {"x": None, "y": None},
-    scalar="({0} // {1})", result="same", bounded=True, text="$x//$y", latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
+    scalar="({0} // {1})", result="same", bounded=True, text="$x//$y",
+    latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
     doc="Quotient rounded down.", samples=((7.25, 2.0), (-7.25, 2.0)),
-    kinks={"x/y an integer": "a step: 0 is used"}, source="a step function has derivative 0 almost everywhere",
+    kinks={"x/y an integer": "a step: 0 is used"},
+    source="a step function has derivative 0 almost everywhere",
 )  # fmt: skip
 remainder = elementwise(
     "remainder", "x y", np.remainder, {"x": lambda: 1.0, "y": lambda x, y: -floor_divide(x, y)},
     scalar="({0} % {1})", result="same", text="$x % $y", latex=r"$x \bmod $y",
-    doc="x - floor(x/y)·y: the remainder with the sign of y, as Python's %.", samples=((7.25, 2.0), (-7.25, 2.0)),
+    doc="x - floor(x/y)·y: the remainder with the sign of y, as Python's %.",
+    samples=((7.25, 2.0), (-7.25, 2.0)),
     kinks={"x/y an integer": "a jump: the slope on both sides is used"},
     source="x - y·floor(x/y), where floor is locally constant",
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """Recognised composites: expressions that are another function than the sum of their parts.
 
-√Σx² at 0 has slope 0/0 by the chain rule and 0 as a norm; log(1+eˣ) at 1000 has inf·0 and 1 as softplus. Where the
-outer operation is recorded and its producers match a pattern here, the *derivative* is that of the function it is
-read as, in every engine; the *value* stays what the code as written computes (semantics.md, rule 6).
+√Σx² at 0 has slope 0/0 by the chain rule and 0 as a norm; log(1+eˣ) at 1000 has inf·0 and 1 as softplus.
+Where the outer operation is recorded and its producers match a pattern here, the *derivative* is that of the
+function it is read as, in every engine; the *value* stays what the code as written computes.
 
 This is the whole list.
 """

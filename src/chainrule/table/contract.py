@@ -36,7 +36,8 @@ def _dot_type(x: Any, y: Any, *, contract: Axes, batch: Axes) -> Any:
     for i, j in zip(contract[0] + batch[0], contract[1] + batch[1], strict=True):
         if x.shape[i] != y.shape[j]:
             raise ShapeError(
-                f"dimension {i} of the first factor has length {x.shape[i]}, dimension {j} of the second {y.shape[j]}",
+                f"dimension {i} of the first factor has length {x.shape[i]}, "
+                f"dimension {j} of the second {y.shape[j]}",
                 given=f"{x}, {y}", fix="make these two lengths equal, e.g. transpose one factor",
             )  # fmt: skip
     if x.dtype != y.dtype:
@@ -51,7 +52,7 @@ def _argsort(seq: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _dot_transpose_x(emit: Any, ct: Any, x: Any, y: Any, *, contract: Axes, batch: Axes) -> Any:
-    """ct has axes (batch, free x, free y): contract the last with y's free axes, then restore the order of x."""
+    """ct has axes (batch, free x, free y): contract the last with y's free axes, then put x in order."""
     nb, fx = len(batch[0]), _free(len(x.shape), contract[0], batch[0])
     fy = _free(len(y.shape), contract[1], batch[1])
     places = tuple(range(nb + len(fx), nb + len(fx) + len(fy)))
@@ -84,7 +85,7 @@ dot_general = register(
         rule=Linear(transpose={"x": _dot_transpose_x, "y": _dot_transpose_y}),
         text="$x @ $y",
         latex="$x $y",
-        doc="Sum of products over the axes `contract`, axis by axis over the axes `batch`; out: batch, free x, free y.",
+        doc="Sum of products over the axes `contract`, for each place in `batch`; out: batch, then the rest.",
         samples=(
             dict(shapes=[(2, 3), (3, 4)], contract=((1,), (0,)), batch=((), ())),
             dict(shapes=[(3,), (3,)], contract=((0,), (0,)), batch=((), ())),

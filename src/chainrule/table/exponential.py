@@ -16,8 +16,10 @@ LN10 = math.log(10.0)
 NAN = math.nan
 
 # Note [Outside the domain]
-# log(-1) is NaN, and so is its slope: 1/x alone would give -1 there, the slope of another function (semantics.md, rule 3).
-# Hence the `where` in the rules whose formula is finite outside the domain. At the edge the slope is the limit from inside,
+# log(-1) is NaN, and so is its slope: 1/x alone would give -1 there, the slope of another function
+# (semantics.md, rule 3).
+# Hence the `where` in the rules whose formula is finite outside the domain. At the edge the slope is the
+# limit from inside,
 # also where rounding left a -0: hence the `+ 0.0`, which turns -0 into 0 (1/-0 would be -inf).
 
 exp = elementwise(
@@ -33,27 +35,34 @@ exp2 = elementwise(
 expm1 = elementwise(
     "expm1", "x", np.expm1, {"x": lambda x: exp(x)},
     scalar=math.expm1, monotone=True, latex="e^{$x} - 1", doc="eˣ - 1, exact for small x.",
-    samples=((0.0,), (1e-12,), (1.5,), (-40.0,)), source="the slope is eˣ; out + 1 would lose it in the left tail",
+    samples=((0.0,), (1e-12,), (1.5,), (-40.0,)),
+    source="the slope is eˣ; out + 1 would lose it in the left tail",
 )  # fmt: skip
 log = elementwise(
     "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0 / (x + 0.0))},
     scalar=math.log, monotone=True, latex=r"\ln($x)", doc="Natural logarithm.", domain=((0.0, math.inf),),
-    samples=((1.0,), (1.5,), (1e-300,), (1e300,)), source="DLMF 4.2.7", undefined={"x < 0": "no real logarithm exists"},
+    samples=((1.0,), (1.5,), (1e-300,), (1e300,)), source="DLMF 4.2.7",
+    undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log2 = elementwise(
     "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, (1.0 / LN2) / (x + 0.0))},
-    scalar=math.log2, monotone=True, latex=r"\log_2($x)", doc="Logarithm to base 2.", domain=((0.0, math.inf),),
-    samples=((1.0,), (1.5,), (1e-300,)), source="log₂ x = ln x / ln 2", undefined={"x < 0": "no real logarithm exists"},
+    scalar=math.log2, monotone=True, latex=r"\log_2($x)", doc="Logarithm to base 2.",
+    domain=((0.0, math.inf),),
+    samples=((1.0,), (1.5,), (1e-300,)), source="log₂ x = ln x / ln 2",
+    undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log10 = elementwise(
     "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, (1.0 / LN10) / (x + 0.0))},
-    scalar=math.log10, monotone=True, latex=r"\log_{10}($x)", doc="Logarithm to base 10.", domain=((0.0, math.inf),),
-    samples=((1.0,), (1.5,), (1e-300,)), source="log₁₀ x = ln x / ln 10", undefined={"x < 0": "no real logarithm exists"},
+    scalar=math.log10, monotone=True, latex=r"\log_{10}($x)", doc="Logarithm to base 10.",
+    domain=((0.0, math.inf),),
+    samples=((1.0,), (1.5,), (1e-300,)), source="log₁₀ x = ln x / ln 10",
+    undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log1p = elementwise(
     "log1p", "x", np.log1p, {"x": lambda x: where(x < -1.0, NAN, 1.0 / (1.0 + x))},
     scalar=math.log1p, monotone=True, latex=r"\ln(1 + $x)", doc="ln(1 + x), exact for small x.",
-    domain=((-1.0, math.inf),), samples=((0.0,), (1e-12,), (1.5,), (-0.9,)), source="chain rule on DLMF 4.2.7",
+    domain=((-1.0, math.inf),), samples=((0.0,), (1e-12,), (1.5,), (-0.9,)),
+    source="chain rule on DLMF 4.2.7",
     undefined={"x < -1": "no real logarithm exists"},
 )  # fmt: skip
 sqrt = elementwise(
@@ -65,7 +74,8 @@ sqrt = elementwise(
 )  # fmt: skip
 rsqrt = elementwise(
     "rsqrt", "x", lambda x: np.reciprocal(np.sqrt(x)), {"x": lambda x, out: -0.5 * out / x},
-    scalar=lambda x: 1.0 / math.sqrt(x), text="1/sqrt($x)", latex=r"\frac{1}{\sqrt{$x}}", doc="1/√x.", domain=((0.0, math.inf),),
+    scalar=lambda x: 1.0 / math.sqrt(x), text="1/sqrt($x)", latex=r"\frac{1}{\sqrt{$x}}", doc="1/√x.",
+    domain=((0.0, math.inf),),
     samples=((1.0,), (2.5,), (1e-100,)), source="power rule", undefined={"x < 0": "no real root exists"},
 )  # fmt: skip
 pow_ = elementwise(
@@ -101,18 +111,22 @@ def _sigmoid_float(x: float) -> float:
 sigmoid = elementwise(
     "sigmoid", "x", _sigmoid, {"x": lambda x, out: out * sigmoid(-x)},
     scalar=_sigmoid_float, bounded=True, monotone=True, latex=r"\sigma($x)", doc="1/(1 + e⁻ˣ).",
-    samples=((0.0,), (1.5,), (-2.0,), (40.0,), (-700.0,)), source="σ' = σ(x)·σ(-x); out·(1 - out) loses the right tail",
+    samples=((0.0,), (1.5,), (-2.0,), (40.0,), (-700.0,)),
+    source="σ' = σ(x)·σ(-x); out·(1 - out) loses the right tail",
 )  # fmt: skip
 falling_sigmoid = elementwise(
     "falling_sigmoid", "x", lambda x: _sigmoid(-x), {"x": lambda x, out: -out * sigmoid(x)},
-    scalar=lambda x: _sigmoid_float(-x), bounded=True, text="sigmoid(-$x)", latex=r"\sigma(-$x)", doc="1/(1 + eˣ).",
+    scalar=lambda x: _sigmoid_float(-x), bounded=True, text="sigmoid(-$x)", latex=r"\sigma(-$x)",
+    doc="1/(1 + eˣ).",
     samples=((0.0,), (1.5,), (-2.0,), (40.0,), (700.0,)), source="σ(-x)' = -σ(-x)·σ(x)",
 )  # fmt: skip
 softplus = elementwise(
-    "softplus", "x", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)), {"x": lambda x: sigmoid(x)},
+    "softplus", "x", lambda x: np.logaddexp(x, np.zeros((), np.asarray(x).dtype)),
+    {"x": lambda x: sigmoid(x)},
     scalar=lambda x: max(x, 0.0) + math.log1p(math.exp(-abs(x))) if x == x else x,
     bounded=True, monotone=True, latex=r"\ln(1 + e^{$x})", doc="ln(1 + eˣ).",
-    samples=((-40.0,), (-1.0,), (0.0,), (1.0,), (40.0,)), source="log1p(exp(x)) in the form that does not overflow",
+    samples=((-40.0,), (-1.0,), (0.0,), (1.0,), (40.0,)),
+    source="log1p(exp(x)) in the form that does not overflow",
 )  # fmt: skip
 
 
@@ -124,15 +138,18 @@ def _logaddexp_float(x: float, y: float) -> float:
 
 logaddexp = elementwise(
     "logaddexp", "x y", np.logaddexp, {"x": lambda x, y: sigmoid(x - y), "y": lambda x, y: sigmoid(y - x)},
-    scalar=_logaddexp_float, bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})", doc="ln(eˣ + eʸ).",
+    scalar=_logaddexp_float, bounded=True, commutative=True, latex=r"\ln(e^{$x} + e^{$y})",
+    doc="ln(eˣ + eʸ).",
     samples=((1.0, 2.0), (-40.0, 3.0), (700.0, 710.0)), source="∂/∂x = eˣ/(eˣ + eʸ) = σ(x - y)",
-    slope_tolerance=600.0, tolerance_reason="x - y is rounded: ½ ulp of it is a relative error of the slope in the tail",
+    slope_tolerance=600.0,
+    tolerance_reason="x - y is rounded: ½ ulp of it is a relative error of the slope in the tail",
     undefined={"x = y = ±inf": "the weights have no value: NaN"},
 )  # fmt: skip
 hypot = elementwise(
     "hypot", "x y", np.hypot,
     {"x": lambda x, out: where(out == 0, 0.0, x / out), "y": lambda y, out: where(out == 0, 0.0, y / out)},
-    scalar=math.hypot, bounded=True, commutative=True, latex=r"\sqrt{$x^2 + $y^2}", doc="√(x² + y²) without overflow.",
+    scalar=math.hypot, bounded=True, commutative=True, latex=r"\sqrt{$x^2 + $y^2}",
+    doc="√(x² + y²) without overflow.",
     samples=((3.0, 4.0), (-1e200, 1e200), (1e-200, 0.0)),
     kinks={"x = y = 0": "convex: of the unit disc of subgradients the shortest, (0, 0), is taken"},
     source="∂r/∂x = x/r",
@@ -145,7 +162,10 @@ def _xlogy_float(x: float, y: float) -> float:
 
 xlogy = elementwise(
     "xlogy", "x y", lambda x, y: np.where((x == 0) & ~np.isnan(y), 0, x * np.log(y)),
-    {"x": lambda y: log(y), "y": lambda x, y: where((x == 0) & (y <= 0), 0.0, where(y < 0, NAN, x / (y + 0.0)))},
+    {
+        "x": lambda y: log(y),
+        "y": lambda x, y: where((x == 0) & (y <= 0), 0.0, where(y < 0, NAN, x / (y + 0.0))),
+    },
     scalar=_xlogy_float, latex=r"$x \ln($y)", doc="x·ln(y), and 0 where x is 0.",
     samples=((1.5, 2.0), (0.0, 3.0), (2.0, 1e-300)),
     kinks={"x = 0, y <= 0": "∂/∂y is 0: out stays 0 for every y near by"},

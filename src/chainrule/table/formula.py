@@ -102,7 +102,7 @@ class Const(Formula):
 
 
 class Param(Formula):
-    """A parameter of the primitive (`n`, `count` …), or arithmetic on parameters; known when the formula is used."""
+    """A parameter of the primitive (`n`, `count` …), or arithmetic on parameters; known at use."""
 
     __slots__ = ("evaluate", "text")
 
@@ -130,7 +130,7 @@ _SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 
 
 def apply(name: str, *args: Any, **params: Any) -> Formula:
-    """The formula `name(*args, **params)`, simplified where that is exact (1·x, x/1, arithmetic of constants)."""
+    """The formula `name(*args, **params)`, simplified where that is exact (1·x, x/1, constants)."""
     fs = tuple(a if isinstance(a, Formula) else Const(a) for a in args)
     if name in _ARITHMETIC:
         if all(isinstance(f, Const) for f in fs):

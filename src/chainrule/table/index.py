@@ -75,7 +75,7 @@ def _scatter_type(x: Any, *index: Any, shape: tuple[int, ...], spec: Spec) -> An
 
 
 def _check_fits(v: Any, place: Any) -> None:
-    """Raise unless values of type `v` can be written where the key leads: equal shapes, or repeated along 1s."""
+    """Raise unless values of type `v` can be written to a `place`: equal shapes, or repeated along 1s."""
     small = v.shape[max(len(v.shape) - len(place.shape), 0) :]
     if len(v.shape) > len(place.shape) or any(
         n not in (1, m) for n, m in zip(reversed(small), reversed(place.shape), strict=False)
@@ -84,7 +84,8 @@ def _check_fits(v: Any, place: Any) -> None:
         raise ShapeError(f"the key picks entries of shape {list(place.shape)}", given=str(v), fix=fix)
 
 
-# `index` and `scatter_add` are each other's transpose. Entries that the key does not pick are inactive: `holes`.
+# `index` and `scatter_add` are each other's transpose. Entries that the key does not pick are inactive:
+# `holes`.
 index = register(
     Primitive(
         name="index",
@@ -191,7 +192,7 @@ def _take_type(x: Any, index: Any, *, axis: int) -> Any:
     if len(index.shape) != len(x.shape) or any(
         n > m for k, (n, m) in enumerate(zip(index.shape, x.shape, strict=True)) if k != axis
     ):
-        fix = f"give an index with {len(x.shape)} dimensions, not longer than the tensor outside dimension {axis}"
+        fix = f"give an index with {len(x.shape)} dimensions, no longer than the tensor outside of {axis}"
         raise ShapeError("the index does not fit the tensor", given=f"index {index}, tensor {x}", fix=fix)
     return type(x)(index.shape, x.dtype)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -111,6 +111,9 @@ class Primitive:
         `value` may return memory of its input.
     kinks, undefined, facts, domain, source
         Sentences for people; `domain` is an interval per input.
+    on_complex
+        Where an input is complex, the operation is this program: ``on_complex(emit, *args, **params)``.
+        For what is not holomorphic, or refused.
     tolerance, slope_tolerance, tolerance_reason
         Error of the value and of each partial, in units of the last place, and why it is more than 4.
     samples
@@ -144,6 +147,7 @@ class Primitive:
     kinks: Mapping[str, str] = field(default_factory=dict)
     undefined: Mapping[str, str] = field(default_factory=dict)
     simplify: Callable[..., Any] | None = None
+    on_complex: Callable[..., Any] | None = None
     source: str = ""
     nary: bool = field(
         init=False, default=False
@@ -181,7 +185,7 @@ def nondifferentiable(p: Primitive) -> tuple[str, ...]:
     return tuple(i for i in p.inputs if i in ("condition", "index", "*index"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def partials_of(p: Primitive) -> dict[str, Formula]:
     """The rule's lambdas, run on symbols: input name → formula. Run at first use, not at import."""
     assert isinstance(p.rule, Partials)
@@ -202,14 +206,14 @@ def _run(p: Primitive, fn: Callable[..., Any] | None) -> Formula:
     return result if isinstance(result, Formula) else Const(float(result))
 
 
-@lru_cache(maxsize=None)
+@cache
 def transpose_reads(fn: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the array arguments that a transpose takes, after `emit` and `ct`."""
     ps = inspect.signature(fn).parameters.values()
     return tuple(q.name for q in ps if q.kind is q.POSITIONAL_OR_KEYWORD)[2:]
 
 
-@lru_cache(maxsize=None)
+@cache
 def values_read(p: Primitive, wanted: tuple[str, ...]) -> frozenset[str]:
     """Which values the pullback to the inputs `wanted` reads ("out" among them): these must be kept."""
     rule = p.rule
@@ -258,6 +262,10 @@ def elementwise_type(name: str, result: str, conditions: int = 0) -> Callable[..
     return rule
 
 
+def _word(name: str) -> str:
+    return name.replace("_", r"\_")
+
+
 def elementwise(
     name: str,
     inputs: str,
@@ -269,12 +277,23 @@ def elementwise(
     result = fields.setdefault("result", "inexact")
     rule = None if partials is None else Partials(partials)
     names = tuple(inputs.split())
-    fields.setdefault(
-        "latex", r"\operatorname{%s}(%s)" % (name.replace("_", r"\_"), ", ".join(f"${n}" for n in names))
-    )
+    fields.setdefault("latex", rf"\operatorname{{{_word(name)}}}({', '.join(f'${n}' for n in names)})")
     fields.setdefault("text", f"{name}({', '.join('$' + n for n in names)})")
     type_rule = fields.pop("type_rule", None) or elementwise_type(name, result)
     return register(Primitive(name, names, value, type_rule, rule, kind="elementwise", **fields))
+
+
+def refuse_complex(name: str) -> Callable[..., Any]:
+    """An `on_complex` that raises: NumPy would compare real parts first, which means nothing."""
+
+    def refuse(emit: Any, *args: Any, **params: Any) -> Any:
+        raise DtypeError(
+            f"{name} needs an order, and complex numbers have none",
+            given=", ".join(str(getattr(a, "dtype", a)) for a in args),
+            fix="compare the absolute values, or the real parts",
+        )  # fmt: skip
+
+    return refuse
 
 
 def count_along(shape: Sequence[int], axis: Sequence[int]) -> int:
@@ -316,10 +335,11 @@ def reduction_type(name: str, result: str) -> Callable[..., Any]:
 def reduction(name: str, value: Callable[..., Any], rule: Rule | None, **fields: Any) -> Primitive:
     """Register a reduction of `x` over the axes `axis`; `result` as in `reduction_type`."""
     result = fields.pop("result_dtype", "same")
-    shown = name.replace("_", r"\_")
-    fields.setdefault("latex", r"\operatorname{%s}_{$axis}($x)" % shown)
+    fields.setdefault("latex", rf"\operatorname{{{_word(name)}}}_{{$axis}}($x)")
     fields.setdefault("text", f"{name}($x)")
-    return register(Primitive(name, ("x",), value, reduction_type(name, result), rule, kind="reduction", **fields))
+    return register(
+        Primitive(name, ("x",), value, reduction_type(name, result), rule, kind="reduction", **fields)
+    )
 
 
 __all__ = [
@@ -342,6 +362,7 @@ __all__ = [
     "reduced_shape",
     "reduction",
     "reduction_type",
+    "refuse_complex",
     "register",
     "transpose_reads",
     "values_read",

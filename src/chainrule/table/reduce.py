@@ -1,4 +1,4 @@
-"""Reductions and scans along axes: sum mean prod amax amin var std logsumexp norm, any all argmax argmin; cumsum cumprod."""
+"""Reductions and scans along axes: sum mean prod amax amin var std logsumexp norm softmax any all argmax"""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from chainrule.table.primitive import (
     count_along,
     reduced_shape,
     reduction,
+    refuse_complex,
     register,
 )
 from chainrule.table.select import where
 from chainrule.table.shape import _axis_type
 
 # Note [Partials over an axis]
-# ∂out/∂xᵢ is a formula in x and `out`, where `out` is spread back over the reduced axes. Forward mode is Σ d·t,
+# ∂out/∂xᵢ is a formula in x and `out`, where `out` is spread back over the reduced axes. Forward mode is
+# Σ d·t,
 # reverse mode spread(ct)·d (transforms/derive.py). The parameter `count` is the number of entries per result.
 
 _AXES = (
@@ -55,7 +57,8 @@ def _sum(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 sum_ = reduction(
     "sum", _sum, Linear(transpose={"x": _sum_transpose}),
-    latex=r"\sum $x", doc="Sum over axes.", samples=(*_AXES, dict(shapes=[(0, 3)], axis=(0,), keepdims=False)),
+    latex=r"\sum $x", doc="Sum over axes.",
+    samples=(*_AXES, dict(shapes=[(0, 3)], axis=(0,), keepdims=False)),
     source="the transpose of summing is repeating",
 )  # fmt: skip
 
@@ -72,7 +75,8 @@ def _mean(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 mean = reduction(
     "mean", _mean, Linear(transpose={"x": _mean_transpose}),
-    latex=r"\operatorname{mean}($x)", doc="Mean over axes; NaN over none.", samples=_AXES, source="sum / count",
+    latex=r"\operatorname{mean}($x)", doc="Mean over axes; NaN over none.", samples=_AXES,
+    source="sum / count",
 )  # fmt: skip
 
 
@@ -83,8 +87,10 @@ def _extreme(name: str, value: Any, latex: str, word: str) -> Primitive:
 
     return reduction(
         name, lambda x, *, axis, keepdims: value(x, axis, keepdims=keepdims), Partials({"x": partial}),
-        bounded=True, selects=True, latex=latex + " $x", doc=f"{word} entry along axes.", samples=_AXES,
-        kinks={"k entries tie": "the shortest subgradient: 1/k each"}, source="the derivative of the entries that are selected",
+        bounded=True, selects=True, on_complex=refuse_complex(name), latex=latex + " $x",
+        doc=f"{word} entry along axes.", samples=_AXES,
+        kinks={"k entries tie": "the shortest subgradient: 1/k each"},
+        source="the derivative of the entries that are selected",
     )  # fmt: skip
 
 
@@ -110,8 +116,11 @@ def _freedom(count: Any, correction: Any) -> Param:
 _CORRECTED = tuple({**s, "correction": c} for s, c in zip(_AXES, (1, 0, 1), strict=True))
 
 var = reduction(
-    "var", _var, Partials({"x": lambda x, *, axis, count, correction: 2.0 * _centred(x, axis) / _freedom(count, correction)}),
-    latex=r"\operatorname{var}($x)", doc="Variance over axes, divided by count - correction.", samples=_CORRECTED,
+    "var", _var,
+    Partials({"x": lambda x, *, axis, count, correction:
+              2.0 * _centred(x, axis) / _freedom(count, correction)}),
+    latex=r"\operatorname{var}($x)", doc="Variance over axes, divided by count - correction.",
+    samples=_CORRECTED,
     source="∂/∂xᵢ Σ(x - mean)² = 2(xᵢ - mean): the terms through the mean cancel",
 )  # fmt: skip
 std = reduction(
@@ -149,12 +158,17 @@ def _softmax_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: tuple[
     return emit("mul", out, emit("sub", t, mean_change))
 
 
+def _softmax_type(x: Any, *, axis: tuple[int, ...]) -> Any:
+    check_axes("softmax", x, axis)
+    return x
+
+
 softmax = register(
     Primitive(
         name="softmax",
         inputs=("x",),
         value=_softmax,
-        type_rule=lambda x, *, axis: x,
+        type_rule=_softmax_type,
         rule=Jvp(_softmax_push),
         bounded=True,
         text="softmax($x)",
@@ -168,7 +182,8 @@ softmax = register(
 logsumexp = reduction(
     "logsumexp", _logsumexp, Partials({"x": lambda x, *, axis: apply("softmax", x, axis=axis)}),
     bounded=True, latex=r"\ln \sum e^{$x}", doc="ln Σ eˣ over axes, without overflow.", samples=_AXES,
-    undefined={"all entries -inf": "the weights 0/0 have no value: NaN"}, source="∂/∂xᵢ = e^{xᵢ}/Σeˣ; as e^{xᵢ - out} it would lose its digits where |x| is large",
+    undefined={"all entries -inf": "the weights 0/0 have no value: NaN"},
+    source="∂/∂xᵢ = e^{xᵢ}/Σeˣ; as e^{xᵢ - out} it would lose its digits where |x| is large",
 )  # fmt: skip
 
 
@@ -176,7 +191,7 @@ def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     """√Σ|x|²; scaled only where the plain sum leaves the range of the dtype."""
     if len(axis) == x.ndim and not keepdims and x.dtype == np.float64:
         total = np.vdot(x, x)  # one pass, no temporary
-        if 1e-280 < total < 1e300 or total == 0 and not x.any():
+        if 1e-280 < total < 1e300 or (total == 0 and not x.any()):
             return np.sqrt(total)
     out = np.sqrt(np.sum(np.square(np.abs(x) if x.dtype.kind == "c" else x), axis, keepdims=True))
     tiny = np.sqrt(np.finfo(out.dtype).tiny) / np.finfo(out.dtype).eps
@@ -189,8 +204,11 @@ def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 norm = reduction(
     "norm", _norm, Partials({"x": lambda x, out: where(out == 0, 0.0, x / out)}), result_dtype="real",
-    bounded=True, latex=r"\left\lVert $x \right\rVert", doc="Euclidean norm √Σx² over axes, without overflow.", samples=_AXES,
-    kinks={"x = 0": "convex: of the unit ball of subgradients the shortest, 0, is taken"}, source="∂‖x‖/∂x = x/‖x‖",
+    on_complex=lambda emit, x, **params: emit("norm", emit("abs", x), **params), bounded=True,
+    latex=r"\left\lVert $x \right\rVert", doc="Euclidean norm √Σx² over axes, without overflow.",
+    samples=_AXES,
+    kinks={"x = 0": "convex: of the unit ball of subgradients the shortest, 0, is taken"},
+    source="∂‖x‖/∂x = x/‖x‖",
 )  # fmt: skip
 
 
@@ -248,11 +266,12 @@ edge = register(
         rule=None,
         text="edge($x)",
         latex=r"\mathbb{1}_{\text{edge}}",
-        doc="1 in the first (or last) place along an axis, else 0: the empty product at the edge. It does not depend on x.",
+        doc="1 in the first (or last) place along an axis, else 0; it does not depend on x.",
         samples=(dict(shapes=[(4,)], axis=0, last=False), dict(shapes=[(2, 3)], axis=1, last=True)),
         source="a constant",
     )
 )
+
 
 def _cast_like_type(x: Any, y: Any) -> Any:
     if x.shape != y.shape:
@@ -379,7 +398,8 @@ linear_recurrence = register(
 
 def _boolean(name: str, value: Any, doc: str) -> Primitive:
     return reduction(
-        name, lambda x, *, axis, keepdims: value(x, axis, keepdims=keepdims), None, result_dtype="bool", doc=doc,
+        name, lambda x, *, axis, keepdims: value(x, axis, keepdims=keepdims), None, result_dtype="bool",
+        doc=doc,
         samples=_AXES, source="Boolean algebra",
     )  # fmt: skip
 
@@ -397,13 +417,14 @@ def _place(name: str, value: Any, doc: str) -> Primitive:
             type_rule=_along_one(name, np.dtype(np.int64)),
             rule=None,
             text=f"{name}($x)",
-            latex=r"\operatorname{%s} $x" % name,
+            latex=rf"\operatorname{{{name}}} $x",
             doc=doc,
             samples=(
                 dict(shapes=[(4,)], axis=0, keepdims=False),
                 dict(shapes=[(2, 3)], axis=1, keepdims=True),
             ),
             source="a place, not a differentiable value",
+            on_complex=refuse_complex(name),
         )
     )
 

@@ -9,15 +9,24 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DtypeError
-from chainrule.table.primitive import Linear, Primitive, elementwise, elementwise_type, register
+from chainrule.table.primitive import (
+    Linear,
+    Primitive,
+    elementwise,
+    elementwise_type,
+    refuse_complex,
+    register,
+)
 
 
 def _compare(name: str, sign: str, value: Any, scalar: Any) -> Primitive:
     return elementwise(
         name, "x y", value, None, scalar=scalar, result="bool", text=f"$x {sign} $y",
         latex=f"$x {_LATEX_SIGNS.get(sign, sign)} $y", commutative=sign in ("==", "!="),
+        on_complex=None if sign in ("==", "!=") else refuse_complex(name),
         doc=f"Whether x {sign} y, entry by entry; a truth value, so it has no gradient.",
-        samples=((1.0, 2.0), (2.0, 2.0), (3.0, 2.0)), source="IEEE 754 comparison; NaN compares false (!= true)",
+        samples=((1.0, 2.0), (2.0, 2.0), (3.0, 2.0)),
+        source="IEEE 754 comparison; NaN compares false (!= true)",
     )  # fmt: skip
 
 
@@ -33,15 +42,23 @@ ge = _compare("ge", ">=", np.greater_equal, operator.ge)
 
 def _logical(name: str, inputs: str, value: Any, template: str, text: str, latex: str) -> Primitive:
     return elementwise(
-        name, inputs, value, None, scalar=template, result="bool", text=text, latex=latex, doc=f"{name.replace('_', ' ')} of truth values.",
-        commutative=" " in inputs, samples=tuple((a, b) if " " in inputs else (a,) for a in (0.0, 1.0) for b in (0.0, 1.0)),
+        name, inputs, value, None, scalar=template, result="bool", text=text, latex=latex,
+        doc=f"{name.replace('_', ' ')} of truth values.",
+        commutative=" " in inputs,
+        samples=tuple((a, b) if " " in inputs else (a,) for a in (0.0, 1.0) for b in (0.0, 1.0)),
         source="Boolean algebra",
     )  # fmt: skip
 
 
-logical_and = _logical("logical_and", "x y", np.logical_and, "(bool({0}) and bool({1}))", "$x and $y", r"$x \land $y")
-logical_or = _logical("logical_or", "x y", np.logical_or, "(bool({0}) or bool({1}))", "$x or $y", r"$x \lor $y")
-logical_xor = _logical("logical_xor", "x y", np.logical_xor, "(bool({0}) != bool({1}))", "$x != $y", r"$x \oplus $y")
+logical_and = _logical(
+    "logical_and", "x y", np.logical_and, "(bool({0}) and bool({1}))", "$x and $y", r"$x \land $y"
+)
+logical_or = _logical(
+    "logical_or", "x y", np.logical_or, "(bool({0}) or bool({1}))", "$x or $y", r"$x \lor $y"
+)
+logical_xor = _logical(
+    "logical_xor", "x y", np.logical_xor, "(bool({0}) != bool({1}))", "$x != $y", r"$x \oplus $y"
+)
 logical_not = _logical("logical_not", "x", np.logical_not, "(not {0})", "not $x", r"\lnot $x")
 
 
@@ -68,8 +85,10 @@ def _where_type(condition: Any, x: Any, y: Any) -> Any:
 
 
 # Note [NaN goes through]
-# max(NaN, y) is NaN: the NaN was selected, and its slope is 1, as that of any entry that is selected. The rules below say
-# "0 where another one wins", not "1 where this one wins", which would stop the gradient at the NaN without a word.
+# max(NaN, y) is NaN: the NaN was selected, and its slope is 1, as that of any entry that is selected.
+# The rules below say
+# "0 where another one wins", not "1 where this one wins", which would stop the gradient at the NaN
+# without a word.
 
 where = elementwise(
     "where", "condition x y", np.where,
@@ -77,7 +96,7 @@ where = elementwise(
     scalar="({1} if {0} else {2})", result="same", bounded=True, selects=True, type_rule=_where_type,
     text="where($condition, $x, $y)",
     latex=r"\begin{cases}$x & $condition\\ $y & \text{otherwise}\end{cases}",
-    doc="x where the condition holds, else y. The branch that is not taken contributes nothing to the gradient.",
+    doc="x where the condition holds, else y. The branch that is not taken adds nothing to the gradient.",
     samples=((True, 1.5, -2.0), (False, 1.5, -2.0)), source="the derivative of the branch that is taken",
 )  # fmt: skip
 
@@ -88,6 +107,7 @@ def _extreme(name: str, value: Any, scalar: Any, loses: Any, latex: str, word: s
         {"x": lambda x, y: where(loses(x, y), 0.0, where(x == y, 0.5, 1.0)),
          "y": lambda x, y: where(loses(y, x), 0.0, where(x == y, 0.5, 1.0))},
         scalar=scalar, result="same", bounded=True, selects=True, commutative=True,
+        on_complex=refuse_complex(name),
         latex=latex + "($x, $y)", doc=f"The {word} of two numbers.",
         samples=((1.5, -2.0), (-2.0, 1.5)),
         kinks={"x = y": "the shortest subgradient over both inputs jointly: ½ each"},
@@ -113,17 +133,21 @@ def _clamp(x: Any, *, lo: float, hi: float) -> Any:
 
 clamp = elementwise(
     "clamp", "x", _clamp, {"x": lambda x, *, lo, hi: where((x <= lo) | (x >= hi), 0.0, 1.0)},
-    scalar=lambda x, *, lo, hi: _float_min(_float_max(x, lo), hi), result="same", bounded=True, selects=True, monotone=True,
-    text="clamp($x, $lo, $hi)", latex=r"\operatorname{clamp}($x, $lo, $hi)",
+    scalar=lambda x, *, lo, hi: _float_min(_float_max(x, lo), hi), result="same", bounded=True,
+    selects=True, monotone=True,
+    on_complex=refuse_complex("clamp"), text="clamp($x, $lo, $hi)",
+    latex=r"\operatorname{clamp}($x, $lo, $hi)",
     doc="x limited to the interval from lo to hi (numbers).",
-    samples=(dict(at=(0.25,), lo=-1.0, hi=1.0), dict(at=(2.0,), lo=-1.0, hi=1.0), dict(at=(-7.0,), lo=-1.0, hi=float("inf"))),
+    samples=(dict(at=(0.25,), lo=-1.0, hi=1.0), dict(at=(2.0,), lo=-1.0, hi=1.0),
+             dict(at=(-7.0,), lo=-1.0, hi=float("inf"))),
     kinks={"x = lo, x = hi": "of the subgradients between 0 and 1 the shortest, 0, is taken"},
     source="1 inside the interval, 0 outside",
 )  # fmt: skip
 relu = elementwise(
     "relu", "x", lambda x: np.maximum(x, 0), {"x": lambda x: where(x <= 0, 0.0, 1.0)},
     scalar=lambda x: _float_max(x, 0.0), result="same", bounded=True, selects=True, monotone=True,
-    text="relu($x)", latex=r"\operatorname{relu}($x)", doc="max(x, 0).", samples=((1.5,), (-2.0,)),
+    on_complex=refuse_complex("relu"), text="relu($x)", latex=r"\operatorname{relu}($x)",
+    doc="max(x, 0).", samples=((1.5,), (-2.0,)),
     kinks={"x = 0": "convex: of the subgradients [0, 1] the shortest, 0, is taken"},
     source="the derivative of the input that is selected",
 )  # fmt: skip

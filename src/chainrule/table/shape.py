@@ -11,7 +11,8 @@ from chainrule.errors import ShapeError
 from chainrule.table.primitive import Linear, Primitive, check_axes, register
 
 # Note [Explicit broadcast]
-# Inside a graph, elementwise primitives take inputs of equal shape: `broadcast` is an equation of its own (eager nodes
+# Inside a graph, elementwise primitives take inputs of equal shape: `broadcast` is an equation of its
+# own (eager nodes
 # broadcast by themselves and sum once, in derive.sum_to). So no rule ever sums over broadcast axes.
 
 
@@ -130,7 +131,7 @@ flip = register(
     Primitive(
         name="flip",
         inputs=("x",),
-        value=lambda x, *, axis: np.flip(x, axis),
+        value=lambda x, *, axis: np.array(np.flip(x, axis)),  # memory of its own, as in torch
         type_rule=_axis_type("flip"),
         rule=Linear(transpose={"x": lambda emit, ct, x, *, axis: emit("flip", ct, axis=axis)}),
         text="flip($x, $axis)",
@@ -269,7 +270,7 @@ alias = register(
         view=True,
         text="$x",
         latex="$x",
-        doc="The same value under a new identity: what a functional transform differentiates with respect to.",
+        doc="The same value under a new identity, for a functional transform to differentiate by.",
         samples=(dict(shapes=[(3,)]), dict(shapes=[()])),
         source="the identity",
     )

@@ -9,7 +9,9 @@ from chainrule.table.exponential import exp
 from chainrule.table.primitive import elementwise
 
 TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)
-_TAIL = "x² is rounded: exp(-x²) has a relative error of ½ ulp of x², which is 512 ulp at the last x above 0, 26.6"
+_TAIL = (
+    "x² is rounded: exp(-x²) has a relative error of ½ ulp of x²: 512 ulp at 26.6, where it is last above 0"
+)
 
 
 def _scipy(name: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from chainrule.table.primitive import elementwise
 from chainrule.table.select import where
 
 # Formulas are differentiated again: they are built of primitives that stay finite and smooth where the
-# function is. tanh' as 1 - out² loses every digit in the tail, as 1/cosh² it is NaN in the third order at 400,
+# function is. tanh' as 1 - out² loses every digit in the tail, as 1/cosh² it is NaN in the third order
+# at 400,
 # as 4e/(1 + e)² with e = exp(-2|x|) its third order is wrong at the kink of |x|: so sech² is a primitive.
 
 sin = elementwise(
@@ -33,12 +35,14 @@ tan = elementwise(
 )  # fmt: skip
 asin = elementwise(
     "asin", "x", np.arcsin, {"x": lambda x: 1.0 / sqrt((1.0 - x) * (1.0 + x))},
-    scalar=math.asin, monotone=True, latex=r"\arcsin($x)", doc="Inverse sine, in radians.", domain=((-1.0, 1.0),),
+    scalar=math.asin, monotone=True, latex=r"\arcsin($x)", doc="Inverse sine, in radians.",
+    domain=((-1.0, 1.0),),
     samples=((0.0,), (0.5,), (-0.9375,)), source="DLMF 4.24.7; (1-x)(1+x) keeps the digits near ±1",
 )  # fmt: skip
 acos = elementwise(
     "acos", "x", np.arccos, {"x": lambda x: -1.0 / sqrt((1.0 - x) * (1.0 + x))},
-    scalar=math.acos, monotone=True, latex=r"\arccos($x)", doc="Inverse cosine, in radians.", domain=((-1.0, 1.0),),
+    scalar=math.acos, monotone=True, latex=r"\arccos($x)", doc="Inverse cosine, in radians.",
+    domain=((-1.0, 1.0),),
     samples=((0.0,), (0.5,), (-0.9375,)), source="DLMF 4.24.8",
 )  # fmt: skip
 atan = elementwise(
@@ -68,6 +72,8 @@ cosh = elementwise(
 
 @blocked
 def _sech2(x: Any) -> Any:
+    if np.iscomplexobj(x):
+        return np.reciprocal(np.square(np.cosh(x)))  # |x| would not be holomorphic
     e = np.exp(-2.0 * np.abs(x))
     return 4.0 * e / np.square(1.0 + e)
 
@@ -91,7 +97,8 @@ tanh = elementwise(
 )  # fmt: skip
 asinh = elementwise(
     "asinh", "x", np.arcsinh, {"x": lambda x: 1.0 / hypot(x, 1.0)},
-    scalar=math.asinh, bounded=True, monotone=True, latex=r"\operatorname{arsinh}($x)", doc="Inverse hyperbolic sine.",
+    scalar=math.asinh, bounded=True, monotone=True, latex=r"\operatorname{arsinh}($x)",
+    doc="Inverse hyperbolic sine.",
     samples=((0.0,), (1.5,), (-2.0,), (1e200,)), source="DLMF 4.38.9",
 )  # fmt: skip
 acosh = elementwise(

@@ -244,8 +244,11 @@ class set_grad_enabled(_Switch):
         return self._on, current().inference
 
     def __enter__(self) -> Any:
+        frame = sys._getframe(1)
+        if self._entered and frame.f_code.co_flags & _GENERATOR:
+            self.__exit__()  # made somewhere else: it holds while this generator runs
         if not self._entered:
-            self._enter(sys._getframe(1))
+            self._enter(frame)
         return self
 
     def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:

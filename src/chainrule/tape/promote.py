@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DtypeError
+from chainrule.source import boundary
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 FLOAT64 = np.dtype(np.float64)
@@ -22,6 +23,7 @@ def get_default_dtype() -> np.dtype:
     return _default
 
 
+@boundary
 def set_default_dtype(dtype: Any) -> None:
     """Set the dtype of tensors that are made from Python floats: `float64` or `float32`.
 

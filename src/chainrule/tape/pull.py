@@ -296,7 +296,8 @@ def index_pull(node: Node, ct: Any) -> Any:
     else:
         key = numpy_key(spec, args[1:])
     part = (key, ct.dense() if ct.__class__ is Scattered else ct, len(args) > 1)
-    return ((node.a[0], Scattered(x.shape, x.dtype, [part])),)
+    ct = Scattered(x.shape, x.dtype, [part])
+    return ((node.a[0], ct if x.shape else ct.dense()[()]),)  # the pull of a number reads a number
 
 
 def general_pull(node: Node, ct: Any) -> Any:

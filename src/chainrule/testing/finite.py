@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -84,11 +85,13 @@ def richardson(f: Callable[[float], Any], h: float = 0.1, levels: int = 6) -> tu
         row = [(np.asarray(f(s)) - f(-s)) / (2 * s) for s in (h / 2**k for k in range(levels))]
     if not all(np.isfinite(v).all() for v in row):
         raise DataError(
-            "a difference is not finite", given=f"step {h:g}", fix="choose a smaller h, or a point inside the domain"
+            "a difference is not finite",
+            given=f"step {h:g}",
+            fix="choose a smaller h, or a point inside the domain",
         )
     best, error = row[-1], np.inf
     for k in range(1, levels):
-        row = [b + (b - a) / (4**k - 1) for a, b in zip(row, row[1:], strict=False)]
+        row = [b + (b - a) / (4**k - 1) for a, b in pairwise(row)]
         change = float(np.max(np.abs(row[-1] - best), initial=0.0))
         if change > error:
             break
@@ -97,7 +100,7 @@ def richardson(f: Callable[[float], Any], h: float = 0.1, levels: int = 6) -> tu
 
 
 def complex_step(f: Callable[[complex], Any], h: float = 1e-200) -> Any:
-    """df/ds at s = 0 as Im f(ih)/h: exact to rounding, for functions that are analytic and take complex numbers.
+    """df/ds at s = 0 as Im f(ih)/h: exact to rounding, for analytic functions that take complex numbers.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Random well-typed graphs over the table, with arguments at which they are smooth.
 
-For tests of transforms, passes and engines: every graph is legal, every value finite, and nothing lies near a kink
-or the edge of a domain, so that two ways of computing the same derivative must agree to rounding error.
+For tests of transforms, passes and engines: every graph is legal, every value finite, and nothing lies near a
+kink or the edge of a domain, so that two ways of computing the same derivative must agree to rounding error.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ LARGE = 30.0  # values above this are not taken further: second derivatives of e
 MARGIN = 0.05  # distance from kinks and from the edges of domains
 
 Values = dict[Var, Any]
-Move = tuple[Any, tuple[Any, ...], dict[str, Any]]  # name of a primitive (or a builder), arguments, parameters
+Move = tuple[
+    Any, tuple[Any, ...], dict[str, Any]
+]  # name of a primitive (or a builder), arguments, parameters
 
 
 class Program(NamedTuple):
@@ -91,7 +93,7 @@ def replay(graph: Graph, emit: Callable[..., Any], *args: Any) -> list[Any]:
 
 def _step(rng: np.random.Generator, emit: Emitter, values: Values, known: Values) -> bool:
     """Try one random operation; keep it if its value is a good one."""
-    move = _MOVES[rng.integers(len(_MOVES))](rng, values)
+    move = _MOVES[int(rng.integers(len(_MOVES)))](rng, values)
     if move is None:
         return False
     name, args, params = move
@@ -264,7 +266,11 @@ def _join(rng: np.random.Generator, values: Values) -> Move | None:
         return None
     axis = int(rng.integers(len(x.shape)))
     rest = (*x.shape[:axis], *x.shape[axis + 1 :])
-    y = _pick(rng, values, lambda v, value: len(v.shape) == len(x.shape) and (*v.shape[:axis], *v.shape[axis + 1 :]) == rest)
+    y = _pick(
+        rng,
+        values,
+        lambda v, value: len(v.shape) == len(x.shape) and (*v.shape[:axis], *v.shape[axis + 1 :]) == rest,
+    )
     return "concatenate", (x, y or x, x), {"axis": axis}
 
 
@@ -277,7 +283,11 @@ def _index(rng: np.random.Generator, values: Values) -> Move | None:
     if kind == 0:
         return "index", (x,), {"spec": (("int", int(rng.integers(-n, n))),)}
     if kind == 1:
-        return "index", (x,), {"spec": (("rest",), ("slice", None, None, -1 if rng.integers(2) else 2), ("new",))}
+        return (
+            "index",
+            (x,),
+            {"spec": (("rest",), ("slice", None, None, -1 if rng.integers(2) else 2), ("new",))},
+        )
     if kind == 2:
         return "index", (x, several), {"spec": (("array", 0),)}
     if kind == 3:
@@ -323,13 +333,13 @@ def _composite(rng: np.random.Generator, values: Values) -> Move | None:
     x = _pick(rng, values, lambda v, value: v.shape != () and bool(np.all(np.abs(value) > MARGIN)))
     if x is None:
         return None
-    build, axis = _COMPOSITES[rng.integers(len(_COMPOSITES))], _axes(rng, len(x.shape))
+    build, axis = _COMPOSITES[int(rng.integers(len(_COMPOSITES)))], _axes(rng, len(x.shape))
     return (lambda emit: build(emit, x, axis)), (), {}
 
 
 _MOVES: Sequence[Callable[[np.random.Generator, Values], Move | None]] = (
-    _unary, _unary, _unary, _binary, _binary, _binary, _power, _clamp, _choice, _choice, _reduction, _reduction,
-    _scan, _shape, _join, _index, _index, _dot, _composite,
+    _unary, _unary, _unary, _binary, _binary, _binary, _power, _clamp, _choice, _choice, _reduction,
+    _reduction, _scan, _shape, _join, _index, _index, _dot, _composite,
 )  # fmt: skip
 
 __all__ = ["Program", "fuzz_graph", "replay"]

@@ -18,8 +18,9 @@ from chainrule.testing.samples import Case
 from chainrule.transforms.forward import jvp
 from chainrule.transforms.reverse import vjp
 
-# Sums of products of rounding errors: 1e-11 of their scale is some 10⁵ units in the last place, what a dozen badly
-# conditioned operations in a row may lose (exp of 30 has condition 30, and the second derivative repeats it).
+# Sums of products of rounding errors: 1e-11 of their scale is some 10⁵ units in the last place, what a dozen
+# badly conditioned operations in a row may lose (exp of 30 has condition 30, and the second derivative
+# repeats it).
 RTOL = 1e-11
 
 
@@ -55,13 +56,23 @@ def check_modes_agree(g: Graph, args: Sequence[Any], rng: np.random.Generator, r
     left = [inner(c, t) for c, t in zip(cts, tangents, strict=True)]
     right = [inner(c, t) for c, t in zip(cotangents, ts, strict=True)]
     scale = sum(size for _, size in (*left, *right))
+    # where a derivative is 0 by cancellation (softmax of equal entries), what cancels is as large as ct and t
+    eps = max(np.finfo(a.dtype).eps for a in (*cts, *ts))
+    scale += 8 * float(eps) / rtol * _size(cts) * _size(ts)
     pushed, pulled = sum(value for value, _ in left), sum(value for value, _ in right)
     assert np.isfinite(scale), "a derivative is not finite: this check would prove nothing"
     assert abs(pushed - pulled) <= rtol * scale, f"<ct, J t> = {pushed}, <Jᵀct, t> = {pulled}\n{g}"
 
 
-def check_hessian_is_symmetric(g: Graph, args: Sequence[Any], rng: np.random.Generator, rtol: float = RTOL) -> None:
-    """⟨u, H v⟩ = ⟨v, H u⟩ for the Hessian of ⟨ct, g⟩, and the same number for forward over reverse, reverse over
+def _size(arrays: Sequence[Any]) -> float:
+    return sum(float(np.sum(np.abs(a))) for a in arrays)
+
+
+def check_hessian_is_symmetric(
+    g: Graph, args: Sequence[Any], rng: np.random.Generator, rtol: float = RTOL
+) -> None:
+    """⟨u, H v⟩ = ⟨v, H u⟩ for the Hessian of ⟨ct, g⟩, and the same number for forward over reverse, reverse
+    over
     forward, and reverse over reverse."""
     wrt = [k for k, v in enumerate(g.inputs) if v.dtype.kind in "fc"]
     n, m = len(args), len(wrt)
@@ -83,7 +94,7 @@ def check_hessian_is_symmetric(g: Graph, args: Sequence[Any], rng: np.random.Gen
     totals = [sum(value for value, _ in side) for side in (left, right, third)]
     scale = sum(size for side in (left, right, third) for _, size in side)
     # where the Hessian is 0 by cancellation (√x² twice), its terms were as large as the gradient
-    scale += sum(float(np.sum(np.abs(c))) for c in evaluate(gradient, *args, *cts)[-m:])
+    scale += _size(evaluate(gradient, *args, *cts)[-m:])
     assert np.isfinite(scale), "a second derivative is not finite: this check would prove nothing"
     for other in totals[1:]:
         assert abs(totals[0] - other) <= rtol * scale, f"uᵀHv: {totals}\n{g}"

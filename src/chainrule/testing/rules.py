@@ -1,7 +1,7 @@
 """Checks of one rule of the table at one case. Each raises AssertionError where the rule is wrong.
 
-Structure comes first: the transpose identity and linearity need no step size, so they hold to rounding error and catch
-what differences cannot see.
+Structure comes first: the transpose identity and linearity need no step size, so they hold to rounding and
+catch what differences cannot see.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def check_transpose_of(case: Case, jt: Any, cts: dict[int, Any], ts: Sequence[An
     right = sum(value for value, _ in pairs)
     scale += sum(size for _, size in pairs)
     eps = max(np.finfo(a.dtype).eps for a in (*case.args, case.value()) if a.dtype.kind in "fc")
-    assert abs(left - right) <= RTOL * eps / np.finfo(float).eps * scale, f"<ct, J t> = {left}, <Jᵀct, t> = {right}"
+    assert abs(left - right) <= RTOL * eps / np.finfo(float).eps * scale, (
+        f"<ct, J t> = {left}, <Jᵀct, t> = {right}"
+    )
 
 
 def check_linear(case: Case, wanted: Sequence[int], rng: np.random.Generator) -> None:
@@ -87,15 +89,16 @@ def check_linear(case: Case, wanted: Sequence[int], rng: np.random.Generator) ->
     np.testing.assert_allclose(both, js + jt, rtol=RTOL, atol=RTOL * size)
 
 
-def check_differences(
-    case: Case, rng: np.random.Generator, rtol: float = 1e-8, atol: float = 1e-9
-) -> None:
+def check_differences(case: Case, rng: np.random.Generator, rtol: float = 1e-8, atol: float = 1e-9) -> None:
     """J t agrees with central differences of the value, each argument moved in proportion to its size.
 
     The absolute tolerance is a billionth of the largest entry; a point outside the domain is an error.
     """
     wanted = case.differentiable()
-    ts = [t if t is None else t * _size(case, a) for t, a in zip(tangents_for(case, wanted, rng), case.args, strict=True)]
+    ts = [
+        t if t is None else t * _size(case, a)
+        for t, a in zip(tangents_for(case, wanted, rng), case.args, strict=True)
+    ]
 
     def moved(s: float) -> Any:
         return case.value(*(a if t is None else a + s * t for a, t in zip(case.args, ts, strict=True)))
@@ -103,7 +106,9 @@ def check_differences(
     numeric, scale = _scaled(moved)
     jt = push(case, ts)
     jt = np.zeros(numeric.shape) if jt is None else np.asarray(jt) / scale
-    np.testing.assert_allclose(jt, numeric, rtol=rtol, atol=atol * max(1.0, np.max(np.abs(numeric), initial=0.0)))
+    np.testing.assert_allclose(
+        jt, numeric, rtol=rtol, atol=atol * max(1.0, np.max(np.abs(numeric), initial=0.0))
+    )
 
 
 def _scaled(moved: Callable[[float], Any]) -> tuple[Any, float]:
@@ -114,7 +119,7 @@ def _scaled(moved: Callable[[float], Any]) -> tuple[Any, float]:
 
 
 def check_second_order(case: Case, rng: np.random.Generator) -> None:
-    """The gradient of ⟨ct, f⟩, differentiated in a direction: agrees with its differences, and is symmetric."""
+    """The gradient of ⟨ct, f⟩, differentiated along a direction: agrees with differences, is symmetric."""
     from chainrule.api.functional import grad, jvp
     from chainrule.dispatch import bind
 
@@ -130,7 +135,7 @@ def check_second_order(case: Case, rng: np.random.Generator) -> None:
     at = [case.args[k] for k in wanted]
     ts, ss = ([random_like(rng, a) * _size(case, a) for a in at] for _ in range(2))
     ht, hs = (jvp(lambda *xs: _flat(gradient(*xs)), at, d)[1] for d in (ts, ss))
-    moved = lambda s: _flat_array(gradient(*(a + s * t for a, t in zip(at, ts, strict=True))))  # noqa: E731
+    moved = lambda s: _flat_array(gradient(*(a + s * t for a, t in zip(at, ts, strict=True))))
     numeric, scale = _scaled(moved)
     ht, hs = (np.asarray(v) / scale for v in (ht, hs))
     atol = 1e-7 * max(1.0, np.max(np.abs(numeric), initial=0.0))

@@ -54,8 +54,8 @@ def cases(p: Primitive, dtype: Any = np.float64, seed: int = 0) -> Iterator[Case
     Parameters
     ----------
     p
-        A table entry. A sample is a tuple of numbers, or a dict: ``at`` with numbers, or ``shapes`` (filled with
-        normal numbers) and ``index`` (arrays of integers behind them); the rest are parameters.
+        A table entry. A sample is a tuple of numbers, or a dict: ``at`` with numbers, or ``shapes`` (filled
+        with normal numbers) and ``index`` (arrays of integers behind them); the rest are parameters.
     dtype
         dtype of the numbers that are floating point.
     seed

@@ -78,15 +78,24 @@ def pullback(
 
 
 def pushforward(
-    p: Primitive, args: Sequence[Any], out: Any, params: dict[str, Any], tangents: Sequence[Any], emit: Emit
+    p: Primitive,
+    args: Sequence[Any],
+    out: Any,
+    params: dict[str, Any],
+    tangents: Sequence[Any],
+    emit: Emit,
+    indicator: Sequence[bool] = (),
 ) -> Any:
-    """Tangent of the output; a tangent that is None is zero, and so is the result if all are."""
+    """Tangent of the output; a tangent that is None is zero, and so is the result if all are.
+
+    `indicator` as in `pullback`.
+    """
     if all(t is None for t in tangents) or p.rule is None:
         return None
     emit = _simplifying(emit)
     rule = p.rule
     if isinstance(rule, Partials):
-        result = _push_partials(p, args, out, params, tangents, emit)
+        result = _push_partials(p, args, out, params, tangents, emit, indicator)
     elif isinstance(rule, Linear):
         result = _push_linear(p, rule, args, params, tangents, emit)
     elif isinstance(rule, Jvp):
@@ -137,7 +146,9 @@ def _pull_partials(
         yield k, c, None if m is None else _fit(emit, m, c)
 
 
-def _push_partials(p: Primitive, args: Any, out: Any, params: Any, tangents: Any, emit: Emit) -> Any:
+def _push_partials(
+    p: Primitive, args: Any, out: Any, params: Any, tangents: Any, emit: Emit, indicator: Any
+) -> Any:
     original = out
     if p.kind == "reduction":
         out = _spread_reduced(emit, out, args[0], params)
@@ -146,10 +157,12 @@ def _push_partials(p: Primitive, args: Any, out: Any, params: Any, tangents: Any
     for k, name in enumerate(p.inputs):
         if k >= len(tangents) or tangents[k] is None:
             continue
-        f = partials_of(p)[name]
+        f = _for_dtype(partials_of(p)[name], args[k])
         t = times(f, tangents[k], values, env, emit, memo)
         if p.selects:
             t = emit("where", emit("ne", fold(f, values, env, emit, memo), 0.0), t, 0.0)
+        elif p.name == "mul" and len(indicator) == 2 and indicator[1 - k]:
+            t = emit("where", emit("ne", args[1 - k], 0.0), t, 0.0)
         total = t if total is None else emit("add", total, t)
     if p.kind == "reduction":
         axis = params["axis"]
@@ -199,7 +212,15 @@ def _conjugate(p: Primitive, f: Formula, arg: Any) -> Formula:
     """Reverse mode multiplies by the conjugate of a holomorphic partial (⟨a, b⟩ = Re āb, torch's convention)."""
     if type_of(arg).dtype.kind != "c" or isinstance(f, Const):
         return f
-    return Apply("conj", (f,), {})
+    return Apply("conj", (_for_dtype(f, arg),), {})
+
+
+def _for_dtype(f: Formula, arg: Any) -> Formula:
+    """The guard of a domain of real numbers (log, artanh) means nothing to complex ones."""
+    guarded = isinstance(f, Apply) and f.name == "where" and isinstance(f.args[1], Const) and _absorbs(f.args[1])
+    if guarded and f.args[1].value != 0 and type_of(arg).dtype.kind == "c":  # type: ignore[attr-defined]
+        return f.args[2]  # type: ignore[attr-defined]
+    return f
 
 
 def _spread_reduced(emit: Emit, v: Any, x: Any, params: Any) -> Any:

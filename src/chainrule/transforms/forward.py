@@ -1,11 +1,11 @@
-"""jvp: the graph of J·t. The loop is walk.forward, the mathematics derive.pushforward; here they meet equations."""
+"""jvp: the graph of J·t. The loop is walk.forward, the mathematics derive.pushforward."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chainrule.ir.emitter import Emitter, zeros_like
+from chainrule.ir.emitter import Emitter, is_indicator, zeros_like
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.table.primitive import TABLE
 from chainrule.transforms.activity import inputs_named, is_inexact, is_single
@@ -16,9 +16,9 @@ from chainrule.transforms.walk import forward
 def jvp(graph: Graph, wrt: Sequence[int] | None = None) -> Graph:
     """Graph of the Jacobian-vector product.
 
-    It takes the inputs of `graph`, then one tangent per input named by `wrt` (None: all of floating point); it
-    returns the outputs of `graph`, then the tangent of each output that carries a derivative, zeros where it depends
-    on none of these inputs.
+    It takes the inputs of `graph`, then one tangent per input named by `wrt` (None: all of floating point);
+    it returns the outputs of `graph`, then the tangent of each output that carries a derivative, zeros where
+    it depends on none of these inputs.
 
     Raises
     ------
@@ -54,10 +54,12 @@ def _push(e: Equation, ts: dict[Var, Any], emit: Emitter) -> Iterable[tuple[Var,
             return ()
         out = emit(name, x, **params)
         return [(e.outs[0], pushforward(TABLE[name], (x,), out, params, (ts[x],), emit))]
-    if not any([v in ts for v in e.inputs]) or not any(map(is_inexact, e.outs)):
+    if ts.keys().isdisjoint(e.inputs) or not any(map(is_inexact, e.outs)):
         return ()
     single = is_single(e)
     out = e.outs[0] if single else e.outs
-    found = pushforward(e.primitive, e.inputs, out, e.params, [ts.get(v) for v in e.inputs], emit)
+    tangents = [ts.get(v) for v in e.inputs]
+    indicator = [is_indicator(emit, v) for v in e.inputs] if e.name == "mul" else ()
+    found = pushforward(e.primitive, e.inputs, out, e.params, tangents, emit, indicator)
     found = (found,) if single else found or (None,) * len(e.outs)
     return [(v, t) for v, t in zip(e.outs, found, strict=True) if t is not None]

@@ -1,4 +1,4 @@
-"""vjp: the graph of vᵀJ. The loop is walk.reverse, the mathematics derive.pullback; here they meet equations."""
+"""vjp: the graph of vᵀJ. The loop is walk.reverse, the mathematics derive.pullback."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Pair = tuple[Any, Any]  # cotangent and mask, see Note [Inactive routes] in deri
 def vjp(graph: Graph, wrt: Sequence[int] | None = None) -> Graph:
     """Graph of the vector-Jacobian product.
 
-    It takes the inputs of `graph`, then one cotangent per output that carries a derivative; it returns the outputs of
-    `graph`, then the cotangent of each input named by `wrt` (None: all of floating point), zeros where no output
-    depends on it. Values that nobody asked for are emitted too: `passes.dce` drops them.
+    It takes the inputs of `graph`, then one cotangent per output that carries a derivative; it returns the
+    outputs of `graph`, then the cotangent of each input named by `wrt` (None: all of floating point), zeros
+    where no output depends on it. Values that nobody asked for are emitted too: `passes.dce` drops them.
 
     Raises
     ------
@@ -71,8 +71,9 @@ def _pull(e: Equation, pair: Any, through: set[Var], emit: Emitter) -> Iterable[
     emit.source = e.source
     if e.reading is not None:
         name, x, params = e.reading
+        ct, mask = pair
         out = emit(name, x, **params)
-        pulled = pullback(TABLE[name], (x,), out, params, *pair, (True,), emit)
+        pulled = pullback(TABLE[name], (x,), out, params, ct, mask, (True,), emit)
         return [(x, (c, m)) for _, c, m in pulled]
     wanted = [v in through for v in e.inputs]
     if is_single(e):
