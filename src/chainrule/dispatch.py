@@ -102,7 +102,7 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
         return p.on_complex(emit, *args, **params)
     if (p.kind == "elementwise" or p.name in _PROMOTED) and not _one_dtype(values, strong):
         promote(p, values, nodes, strong, m)
-    if p.view and values[0].__class__ is float and isinstance(args[0], Handle):
+    if p.view and values[0].__class__ is not _ndarray and isinstance(args[0], Handle):
         values[0] = share(args[0])
     out = compute(p, values, params)
     t = new(Tensor)

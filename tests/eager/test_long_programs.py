@@ -124,7 +124,8 @@ def test_an_untracked_loop_runs_in_constant_memory():
     def step():
         state["w"] = state["w"] - 0.1 * state["g"]
 
-    assert growth(step, 5000) < 20_000
+    # The history that is told reaches 32 to 64 operations back, and breathes; one node kept per step would be over 1 MB.
+    assert growth(step, 5000) < 100_000
 
 
 def test_detached_losses_keep_no_graph_alive():

@@ -59,6 +59,7 @@ class Maker:
         shape, dtype = self.r.choice(SHAPES), self.r.choice(self.dtypes)
         if not self.leaves:
             shape = self.r.choice([s for s in SHAPES if 0 not in s])
+            dtype = self.r.choice([d for d in self.dtypes if d != "int64"])
         rng = np.random.default_rng(self.r.getrandbits(32))
         values = rng.integers(-3, 4, shape) if dtype == "int64" else np.round(rng.uniform(-2, 2, shape), 3)
         tracked = dtype != "int64" and (not self.leaves or self.r.random() < 0.75)
@@ -125,7 +126,7 @@ class Maker:
 
     def floating(self, fits: Callable[[np.ndarray], Any] | None = None) -> str:
         """A variable of floating point whose values the test accepts; later ones more often."""
-        names = [k for k, v in self.names.items() if k[0] in "xv" and _dtype(v).startswith("float")] or self.leaves[:1]
+        names = [k for k, v in self.names.items() if k[0] in "xv" and _dtype(v).startswith("float")]
         for _ in range(4):
             k = self.r.choice(names[-4:] if self.r.random() < 0.7 else names)
             if fits is None or np.all(fits(num(self.names[k]))):
@@ -296,8 +297,8 @@ def _shape(m: Maker) -> str:
     return f"{v} = {x}.T" if n == 2 else f"{v} = {x}.contiguous()"
 
 
-def _key(m: Maker, x: str) -> str:
-    """An index for `x`: numbers, slices, None, …, arrays, or truth values."""
+def _key(m: Maker, x: str, *, twice: bool = True) -> str:
+    """An index for `x`: numbers, slices, None, …, arrays (which may name an entry twice), or truth values."""
     shape = m.shape(x)
     if not shape or 0 in shape:
         return m.r.choice(("...", "None", "..., None"))
@@ -309,6 +310,8 @@ def _key(m: Maker, x: str) -> str:
     for size in shape[: m.r.randint(1, len(shape))]:
         i, j = m.r.randrange(-size, size), m.r.randrange(size)
         several = [m.r.randrange(-size, size) for _ in range(2)]
+        if not twice:  # of two values assigned to one place torch's gradient counts both
+            several = [j - size * m.r.randint(0, 1) for j in m.r.sample(range(size), min(size, 2))]
         parts.append(m.r.choice((str(i), ":", f"{j}:", f":{j + 1}", "::2", "None, :", str(several), f"torch.tensor({several})")))
     if m.r.random() < 0.15 and len(parts) < len(shape):
         parts.insert(m.r.randint(0, len(parts)), "...")
@@ -427,7 +430,7 @@ def _in_place(m: Maker) -> str:
             raise _Unfit
         return f"{x}.{name}()"
     if kind == "key":
-        return f"{x}[{_key(m, x)}] {m.r.choice(('=', '=', '+=', '*='))} {other}"
+        return f"{x}[{_key(m, x, twice=False)}] {m.r.choice(('=', '=', '+=', '*='))} {other}"
     return f"{x}.{m.r.choice(('zero_()', f'fill_({m.const()})'))}" if kind == "fill" else f"{x}.copy_({other if other[0] != '-' and other[0] not in '0123456789' else m.floating()})"
 
 

@@ -198,7 +198,7 @@ def _say(findings: list[Finding], *, healthy: bool) -> None:
     m = machine()
     output.say_wrapped(
         f"chainrule {m['chainrule']} on Python {m['python']}, {m['system']}, {m['cores']} cores, "
-        f"terminal of {m['terminal']}"
+        f"{m['terminal']}"
     )
     for title, needed in (("Needed", True), ("Extras", False)):
         output.say(f"\n{title}")

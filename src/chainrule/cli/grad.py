@@ -21,10 +21,8 @@ _MOVE = "move the point a little, or ask chainrule.why in Python"
 
 
 def grad(
-    expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help='In quotes: "4*w + w**3".')],
-    at: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="The point: w=1, w=pi/2, x=[1,2].")
-    ] = None,
+    expression: Annotated[str, typer.Argument(metavar="EXPRESSION", hidden=True)],
+    at: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", hidden=True)] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Draw curve, point and tangent.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
@@ -51,8 +49,9 @@ def grad(
       of vectors  sum mean prod norm dot max min var std
                   logsumexp
 
-    A product always has *, a power is **. The answer is the value L, its gradient by reverse mode, the
-    derivative as a formula, and a check by differences.
+    EXPRESSION stands in quotes. NAME=VALUE gives the point: w=1, w=pi/2, x=[1,2]. A product always has *,
+    a power is **. The answer is the value L, its gradient by reverse mode, the derivative as a formula, and
+    a check by differences.
 
     Exit status: 0 ok; 1 no gradient exists there (NaN, infinity, a kink, a jump); 2 the input cannot be
     read. With --json, what JSON lacks is the string "NaN", "Infinity" or "-Infinity".

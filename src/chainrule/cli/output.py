@@ -40,7 +40,11 @@ def say_json(data: Any) -> None:
 
 
 def say_table(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent: int = 2) -> None:
-    """Columns without rules; the last one wraps. Colour only on a terminal, and not with NO_COLOR."""
+    """Columns without rules; the last one wraps. Colour only on a terminal, and not with NO_COLOR.
+
+    With a `head`, rows that are too wide become paragraphs: the first cell, and below it the others by name.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -48,10 +52,14 @@ def say_table(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent
     table = Table(box=None, show_header=bool(head), pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     rows = [list(row) for row in rows]
     columns = len(head or rows[0])
+    widths = [max(cell_len(row[i]) for row in [head or rows[0], *rows]) for i in range(columns)]
+    if head and indent + sum(widths) + 2 * (columns - 1) > width():
+        _say_paragraphs(rows, head)
+        return
     for i in range(columns):
         table.add_column(head[i] if head else "", no_wrap=i < columns - 1, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     plain = bool(os.environ.get("NO_COLOR"))
     console = Console(width=width() - indent, highlight=False, color_system=None if plain else "auto")
     with console.capture() as captured:
@@ -60,7 +68,23 @@ def say_table(rows: Iterable[Sequence[str]], *, head: Sequence[str] = (), indent
         print((" " * indent + line).rstrip())
 
 
-_STYLES = {"✓ ok": "green", "✗ broken": "bold red", "✗ missing": "bold red", "- missing": "yellow"}
+def _say_paragraphs(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
+    for first, *others in rows:
+        say_wrapped(first, indent="  ")
+        cells = [f"{name} {cell}" for name, cell in zip(head[1:], others, strict=True) if cell]
+        together = ", ".join(cell.replace(" ", "\xa0") for cell in cells)  # a cell is not broken
+        print("\n".join(wrapped(together, first="    ", later="    ")).replace("\xa0", " "))
+
+
+def _style(cell: str) -> str:
+    """By the mark at the start; every mark has a word beside it, so colour says nothing of its own."""
+    return {"✓ ": "green", "✗ ": "bold red", "- ": "yellow"}.get(cell[:2], "")
+
+
+def say_progress(text: str) -> None:
+    """One line that is written over again, in the end by nothing; only where a person watches."""
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        print(f"\r\x1b[K{text[: width() - 1]}", end="", file=sys.stderr, flush=True)
 
 
 def say_error(what: str, code: str = "", given: str | None = None, fix: str | None = None) -> None:

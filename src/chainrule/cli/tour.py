@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from chainrule.cli import output
 from chainrule.errors import ArgumentError
 
+if TYPE_CHECKING:
+    from chainrule.insight.tour import Tour
+
 _OUT = Path("chainrule-tour")
 
 
 def tour(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the report.")] = _OUT,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help=f"Folder for the report: {_OUT}.", show_default=False)
+    ] = _OUT,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> None:
     """The lecture's cases, checked, as a report.
@@ -34,31 +38,26 @@ def tour(
     from chainrule.insight import tour as lecture
 
     try:
-        # a line on a terminal only: the descent in float32 takes a second or two
-        result = lecture.run(out, progress=_show_progress) if sys.stderr.isatty() else lecture.run(out)
+        result = lecture.run(out, progress=output.say_progress)
     except OSError as err:
         what = f"the report cannot be written to '{out}': {(err.strerror or 'error').lower()}"
         raise ArgumentError(what, fix="choose another folder with --out") from None
     finally:
-        if sys.stderr.isatty():
-            _show_progress("")
+        output.say_progress("")
     if as_json:
         output.say_json(result.to_json())
     else:
-        output.say_table(
-            (
-                (f"✓ {r.case}" if r.ok else f"✗ {r.case}", r.ours, r.closed_form, r.difference)
-                for r in result.rows
-            ),
-            head=("case", "chainrule", "closed form", "finite difference"),
-            indent=0,
-        )
-        output.say()
-        output.say(str(result.report))
+        _say(result)
     if not result.ok:
         raise typer.Exit(1)
 
 
-def _show_progress(title: str) -> None:
-    """The case that is being computed, on one line of the terminal that the next one overwrites."""
-    print(f"\r\x1b[K{title[: output.width() - 1]}", end="", file=sys.stderr, flush=True)
+def _say(result: Tour) -> None:
+    rows = ((f"{'✓' if r.ok else '✗'} {r.case}", r.ours, r.closed_form, r.difference) for r in result.rows)
+    output.say_table(rows, head=("case", "chainrule", "closed form", "finite difference"), indent=0)
+    output.say()
+    if not result.ok:
+        what = f"not right: {', '.join(result.wrong)}"
+        output.say_error(what, fix="the report has the program of each case, and what it printed")
+    output.say_wrapped("Open this page: it has each program, its pictures, and where each number comes from.")
+    output.say(str(result.report))

@@ -31,7 +31,7 @@ from chainrule.tape.promote import pair
 def refresh(t: Any) -> Node:
     """Node of a view; made anew from the root's node if the root was changed in place since."""
     view: View = dispatch.view(t)
-    if view.at is None or view.root.n is view.at:
+    if view.root.n is view.at:
         return t.n
     node, value = view.root.n, view.root.v
     with enable_grad():  # whoever looks first, maybe under no_grad: the view has the history of its root
@@ -86,7 +86,7 @@ def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:
         np.copyto(t.v, new.v, casting="unsafe")
     else:
         t.v = new.v if t.v.__class__ is type(new.v) else dispatch.plain(type_of(t.v).dtype.type(new.v))
-    if t.base is not None and t.base.at is not None:
+    if t.base is not None:
         _write_root(t, root, node_of(new), tracked)
     elif tracked or (node.pull is None and node.__class__ is not Leaf):
         t.n = node_of(new)
@@ -117,7 +117,7 @@ def mark(root: Any, serial: int | None = None) -> None:
 
 def _check(t: Any, root: Any, new: Any, name: str) -> None:
     n = root.n
-    if current().grad and isinstance(n, Leaf) and n.pull is not None and (t is root or t.base.at is not None):
+    if current().grad and isinstance(n, Leaf) and n.pull is not None:
         what = "a leaf that requires a gradient" if t is root else "a view of a leaf that requires a gradient"
         raise LeafInPlaceError(
             f"{what} is changed in place by {name}", given=f"the leaf was made at {n.source}",

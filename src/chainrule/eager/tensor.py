@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import dispatch
-from chainrule.dispatch import Handle, View, share
+from chainrule.dispatch import Handle, share
 from chainrule.eager import backward as engine
 from chainrule.eager import inplace, interop
 from chainrule.eager.backward import AFTER, HOOKS, RETAINED, node_of
@@ -32,7 +32,7 @@ from chainrule.errors import (
 from chainrule.ir.types import type_of
 from chainrule.ops import array, contract, creation, index, reduce
 from chainrule.ops import elementwise as e
-from chainrule.source import boundary, trim
+from chainrule.source import Source, boundary, trim
 from chainrule.tape.cuts import note_cut, note_origin
 from chainrule.tape.modes import current, no_grad
 from chainrule.tape.node import Leaf, accumulate, leaf
@@ -162,8 +162,8 @@ class Tensor(Handle):
         if requires_grad and n.p is not None:
             n = self.n = leaf(self.v, False, *dispatch.source_code())
             if self.base is not None:
-                v = dispatch.view(self)
-                self.base = View(v.root, None, v.ops)
+                note_shared(self.v)
+                self.base = None
         n.pull = accumulate if requires_grad else None
         return self
 
@@ -250,15 +250,11 @@ class Tensor(Handle):
 
     @boundary
     def detach(self) -> Any:
-        """The same memory without history."""
+        """The same memory without history; the graph is not kept alive."""
         note_cut(node_of(self), "detach")
         t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
         note_shared(t.v)
-        root = self if self.base is None else dispatch.view(self).root
-        t.base = View(root, None, ())
         if self.n.pull is not None:
-            from chainrule.source import Source
-
             note_origin(t.n, "detach", Source(t.n.code, t.n.at))
         return t
 

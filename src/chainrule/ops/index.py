@@ -44,6 +44,11 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
     a = np.asarray(k.v) if isinstance(k, Handle) else np.asarray(k)
     if a.size == 0 and isinstance(k, list):
         a = a.astype(np.intp)
+    if a.dtype == np.bool_ and not a.ndim:
+        if not a:
+            raise IndexingError("an index False picks nothing", fix="use a mask of the tensor's shape, or x[:0]")
+        spec.append(("new",))
+        return
     if a.dtype == np.bool_:
         place = sum(1 if s[0] in ("int", "slice", "array") else 0 for s in spec)
         if ("rest",) not in spec and a.shape != tuple(shape[place : place + a.ndim]):
@@ -51,9 +56,7 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
                 f"a mask of shape {list(a.shape)} does not fit", given=f"tensor of shape {list(shape)}",
                 fix="make the mask as large as the dimensions that it selects from",
             )  # fmt: skip
-        arrays = list(np.nonzero(a)) if a.ndim else [np.zeros(int(a), np.intp)]
-        if not a.ndim:
-            spec.append(("new",))
+        arrays = list(np.nonzero(a))
     elif a.dtype.kind in "iu":
         arrays = [k if isinstance(k, Handle) and a.ndim else a]
         if a.ndim == 0:

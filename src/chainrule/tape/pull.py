@@ -307,7 +307,7 @@ def general_pull(node: Node, ct: Any) -> Any:
         ct = np.float64(ct)
     parents, args = node.parents, node.args
     wanted = [q is not None and q.pull is not None for q in parents]
-    pulled = pullback(node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit)
+    pulled = pullback(node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit, masks=False)
     return [(parents[k], settle(c, args[k])) for k, c, _ in pulled]
 
 

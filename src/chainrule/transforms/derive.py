@@ -48,17 +48,19 @@ def pullback(
     wanted: Sequence[bool],
     emit: Emit,
     indicator: Sequence[bool] = (),
+    masks: bool = True,
 ) -> Pulled:
     """Cotangents of the wanted inputs: triples (position, ct, mask).
 
-    `indicator[k]`: argument k is a truth value cast to numbers, so a product with it selects.
+    `indicator[k]`: argument k is a truth value cast to numbers, so a product with it selects. Without `masks` no mask
+    begins here: the plain walk has none.
     """
     emit = _simplifying(emit)
     rule = p.rule
     if isinstance(rule, Partials):
         pulled = _pull_partials(p, args, out, params, ct, mask, wanted, emit, indicator)
     elif isinstance(rule, Linear) or (isinstance(rule, Jvp) and _only_linear(p, rule, wanted)):
-        pulled = _pull_linear(p, rule, args, params, ct, mask, wanted, emit)
+        pulled = _pull_linear(p, rule, args, params, ct, mask, wanted, emit, masks)
     elif isinstance(rule, Jvp):
         from chainrule.transforms.linearize import pull_jvp
 
@@ -239,19 +241,15 @@ def _only_linear(p: Primitive, rule: Jvp, wanted: Sequence[bool]) -> bool:
 
 
 def _pull_linear(
-    p: Primitive, rule: Linear | Jvp, args: Any, params: Any, ct: Any, mask: Any, wanted: Any, emit: Emit
+    p: Primitive, rule: Linear | Jvp, args: Any, params: Any, ct: Any, mask: Any, wanted: Any, emit: Emit, masks: bool
 ) -> Pulled:
     starred = p.inputs[0].startswith("*") and p.inputs[0] in rule.transpose
     if starred:
         fn = rule.transpose[p.inputs[0]]
         types = [type_of(a) for a in args]
         cts = fn(emit, ct, *types, **params)
-        masks = (
-            [None] * len(args)
-            if mask is None
-            else _bits(emit, fn(emit, _count(emit, mask), *types, **params))
-        )
-        yield from ((k, cts[k], masks[k]) for k, w in enumerate(wanted) if w)
+        bits = [None] * len(args) if mask is None else _bits(emit, fn(emit, _count(emit, mask), *types, **params))
+        yield from ((k, cts[k], bits[k]) for k, w in enumerate(wanted) if w)
         return
     named, index = _named(p, args)
     for k, name in enumerate(p.inputs):
@@ -259,11 +257,13 @@ def _pull_linear(
             continue
         fn = rule.transpose[name]
         reads = [type_of(args[k]) if r == name else named[r] for r in transpose_reads(fn)]
-        yield (
-            k,
-            fn(emit, ct, *reads, *index, **params),
-            _carry(rule, fn, reads, index, params, ct, mask, name, emit),
-        )
+        c = fn(emit, ct, *[_adjoint(emit, r) for r in reads], *index, **params)
+        yield k, c, _carry(rule, fn, reads, index, params, ct, mask, name, emit) if masks else None
+
+
+def _adjoint(emit: Emit, factor: Any) -> Any:
+    """A fixed factor as the transpose reads it: conjugated, as in ⟨ct, A t⟩ = ⟨Aᴴ ct, t⟩."""
+    return emit("conj", factor) if not _is_type(factor) and type_of(factor).dtype.kind == "c" else factor
 
 
 def _carry(

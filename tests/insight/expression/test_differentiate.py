@@ -313,6 +313,14 @@ def test_the_formula_has_the_value_of_the_engine(tree: Expression, w: float, b: 
         assert slope.value == pytest.approx(value, rel=1e-8, abs=1e-8)
 
 
+def test_a_formula_that_nobody_would_read_is_refused() -> None:
+    names = [f"w{i}" for i in range(150)]
+    tree = parse_expression("*".join(names) + "+ b*b")
+    with pytest.raises(ExpressionError, match="the derivative in 'w7' is too long to read"):
+        derivative(tree, "w7")
+    assert str(derivatives(tree, tree.names, {})["b"]) == "2*b"
+
+
 def test_a_name_without_a_formula_leaves_the_others_theirs() -> None:
     found = derivatives(parse_expression("relu(a) + a*b**2 + relu(b*c)*d"), "abcd", {})
     assert [name for name, x in found.items() if isinstance(x, ExpressionError)] == ["a", "b", "c"]

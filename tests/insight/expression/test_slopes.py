@@ -106,6 +106,13 @@ def test_json_is_strict() -> None:
     assert answer["failure"] == "dL/dw is inf at w = 0"
 
 
+@pytest.mark.parametrize("text, step", [("w", 0.01), ("sin(1e8*w)", 1e-9), ("w - w", 0.01), ("abs(w)", 0.01)])
+def test_the_step_that_is_told_stays_near_the_tangent(text: str, step: float) -> None:
+    (slope,) = sensitivity(parse_expression(text), {"w": 1.0}).slopes
+    assert slope.step == pytest.approx(step)
+    assert slope.change == pytest.approx(slope.value * slope.step, rel=0.2)
+
+
 def test_many_variables_take_no_time() -> None:
     """One after the other, the differences of 120 numbers took 8 s."""
     point = {f"w{i}": 0.1 * i for i in range(120)}

@@ -117,9 +117,17 @@ def _look(f: _OneNumber, w: float) -> Look:
     scale, f0 = abs(w) or 1.0, f(w)
     tiny = 1e-13 * scale
     jump = abs(f(w + tiny) - f(w - tiny))
-    step = 0.01 if w == 0 or 0.1 <= abs(w) < 100 else 10.0 ** (math.floor(math.log10(abs(w))) - 2)
     left, right, bends = _sides(f, w, scale)
+    step = _telling_step(f, w, slope)
     return Look(slope, error, left, right, bends, jump, 2 * tiny, f0, step, f(w + step) - f0)
+
+
+def _telling_step(f: _OneNumber, w: float, slope: float) -> float:
+    """A round step after which L is still near its tangent; 0.01, or that of the size of w, where none is."""
+    exponent = -2 if w == 0 or 0.1 <= abs(w) < 100 else math.floor(math.log10(abs(w))) - 2
+    steps = [10.0 ** (exponent - k) for k in range(9)]
+    near = (h for h in steps if abs(f(w + h) - f(w) - slope * h) < 0.2 * abs(slope * h))
+    return next(near, steps[0])
 
 
 def _sides(f: _OneNumber, w: float, scale: float) -> tuple[float, float, bool]:

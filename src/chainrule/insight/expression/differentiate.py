@@ -18,7 +18,7 @@ from chainrule.insight.expression.products import (
     sum_of,
 )
 from chainrule.insight.expression.tree import Expression
-from chainrule.insight.expression.words import FUNCTIONS, MAX_PARTS
+from chainrule.insight.expression.words import FUNCTIONS, MAX_FORMULA
 
 _LONGEST_LIST = 8
 _REDUCTIONS = ("sum", "mean", "prod", "norm", "var", "std", "logsumexp", "dot", "max", "min")
@@ -145,14 +145,14 @@ def _passed(
     if at is not None:
         return product_of([whole, _entry(local, at, lengths)]), None if n is None else at
     product = product_of([whole, local])
-    if len(product.parts()) > 2 * MAX_PARTS:
+    if len(product.parts()) > 2 * MAX_FORMULA:
         raise _too_long(", ".join(part.args[i].names))
     return _added_up(product, count, lengths) if count is not None and n is None else product, None
 
 
 def _collect(name: str, found: list[_Cotangent], lengths: Lengths) -> Expression:
     """The sum of what arrived at a name; for a vector the list of its entries, if they differ."""
-    if sum(len(ct.parts()) for ct, _ in found) > 10 * MAX_PARTS:
+    if sum(len(ct.parts()) for ct, _ in found) > 10 * MAX_FORMULA:
         raise _too_long(name)  # before time is spent on adding them up
     whole, single = sum_of(ct for ct, at in found if at is None), any(at is not None for _, at in found)
     length = lengths.get(name)
@@ -163,7 +163,7 @@ def _collect(name: str, found: list[_Cotangent], lengths: Lengths) -> Expression
         if length <= _LONGEST_LIST:
             parts = ([_entry(whole, i, lengths), *(ct for ct, at in found if at == i)] for i in range(length))
             whole = Expression("list", tuple(map(sum_of, parts)))
-    if len(whole.parts()) > MAX_PARTS:
+    if len(whole.parts()) > MAX_FORMULA:
         raise _too_long(name)
     return whole
 

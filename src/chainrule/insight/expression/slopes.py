@@ -9,8 +9,8 @@ from typing import Any
 
 from chainrule.errors import ExpressionError
 from chainrule.insight.expression.compute import compute_part, engine
-from chainrule.insight.expression.differentiate import derivatives
 from chainrule.insight.expression.differences import Look, along, look_around
+from chainrule.insight.expression.differentiate import derivatives
 from chainrule.insight.expression.point import Point, check_names
 from chainrule.insight.expression.printed import number_text, short
 from chainrule.insight.expression.tree import Expression

@@ -13,6 +13,7 @@ from chainrule.errors import ExpressionError
 MAX_CHARACTERS = 2000
 MAX_PARTS = 500
 MAX_DEPTH = 60
+MAX_FORMULA = 200  # parts of a derivative that is shown: about four lines
 MAX_NAME = 40
 
 
