@@ -36,6 +36,7 @@ from chainrule.ops.creation import *  # noqa: F403
 from chainrule.ops.elementwise import *  # noqa: F403
 from chainrule.ops.index import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
+from chainrule.source import boundary as _boundary
 from chainrule.tape.modes import enable_grad as enable_grad
 from chainrule.tape.modes import inference_mode as inference_mode
 from chainrule.tape.modes import is_grad_enabled as is_grad_enabled
@@ -66,6 +67,7 @@ _LAZY = {
 }
 
 
+@_boundary
 def __getattr__(name: str) -> object:
     import importlib
     from difflib import get_close_matches

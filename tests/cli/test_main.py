@@ -101,6 +101,15 @@ def test_a_closed_pipe_is_quiet(command: list[str], environment: Any) -> None:
     assert out.returncode == 141
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a disk that is always full")
+def test_a_full_disk_is_one_line(command: list[str], environment: Any) -> None:
+    with open("/dev/full", "w") as full:
+        args = [*command, "grad", "4*w + w**3", "w=1"]
+        out = subprocess.run(args, stdout=full, stderr=subprocess.PIPE, text=True, env=environment())
+    assert out.stderr == "error: the output cannot be written: no space left on device\n"
+    assert out.returncode == 1
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_with_a_clean_line(command: list[str], environment: Any) -> None:
     *python, start = command

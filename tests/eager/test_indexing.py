@@ -82,7 +82,9 @@ def test_forward_mode_picks_the_tangent(key):
     np.testing.assert_array_equal(cr.jvp(lambda v: v[key], (A,), (A + 1,))[1].numpy(), (A + 1)[key])
 
 
-@pytest.mark.parametrize("make", [cr.tensor, lambda k: [cr.tensor(v) for v in k]], ids=["tensor", "list of tensors"])
+@pytest.mark.parametrize(
+    "make", [cr.tensor, lambda k: [cr.tensor(v) for v in k]], ids=["tensor", "list of tensors"]
+)
 def test_tensors_are_indices(make):
     key = make([1, 0, 1])
     np.testing.assert_array_equal(cr.tensor(A)[key].numpy(), A[[1, 0, 1]])
@@ -127,7 +129,9 @@ def test_a_0d_tensor_is_indexed_like_an_array():
 def test_gather_and_its_kin_are_numpys():
     x = cr.tensor(A[0], requires_grad=True)
     places = np.array([[0, 2, 2, 1], [1, 1, 0, 0]])
-    np.testing.assert_array_equal(cr.gather(x, 0, places).detach().numpy(), np.take_along_axis(A[0], places, 0))
+    np.testing.assert_array_equal(
+        cr.gather(x, 0, places).detach().numpy(), np.take_along_axis(A[0], places, 0)
+    )
     np.testing.assert_array_equal(cr.index_select(x, 1, cr.tensor([3, 0])).detach().numpy(), A[0][:, [3, 0]])
     np.testing.assert_array_equal(cr.masked_select(x, x > 4).detach().numpy(), A[0][A[0] > 4])
     cr.gather(x, 0, places).sum().backward()

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.errors import ArgumentError, ChainruleError, DtypeError, IndexingError, OverwrittenError, ShapeError
+from chainrule.errors import (
+    ArgumentError,
+    ChainruleError,
+    DtypeError,
+    IndexingError,
+    OverwrittenError,
+    ShapeError,
+)
 
 POINT = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
 
@@ -124,7 +131,9 @@ def directional(program, x, t, h=1e-6):
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_the_values_are_numpys(name):
-    np.testing.assert_allclose(run(PROGRAMS[name], cr.tensor(POINT / 4)).numpy(), numpy_result(name, POINT / 4), rtol=1e-15)
+    np.testing.assert_allclose(
+        run(PROGRAMS[name], cr.tensor(POINT / 4)).numpy(), numpy_result(name, POINT / 4), rtol=1e-15
+    )
 
 
 def numpy_result(name, x):
@@ -169,7 +178,9 @@ def test_reverse_forward_and_differences_agree(name):
     np.testing.assert_allclose((x.grad.numpy() * t).sum(), (numeric * ct).sum(), rtol=1e-6)
     _, pushed = cr.jvp(lambda v: run(program, v), (point,), (t,))
     np.testing.assert_allclose(pushed.numpy(), numeric, rtol=1e-6, atol=1e-8)
-    np.testing.assert_allclose(cr.grad(lambda v: (run(program, v) * ct).sum())(point).numpy(), x.grad.numpy(), rtol=1e-14)
+    np.testing.assert_allclose(
+        cr.grad(lambda v: (run(program, v) * ct).sum())(point).numpy(), x.grad.numpy(), rtol=1e-14
+    )
 
 
 def test_programs_were_found():
@@ -211,6 +222,16 @@ def test_an_untracked_buffer_becomes_tracked_when_a_tracked_value_is_written():
     assert view.requires_grad
     buffer.sum().backward()
     assert z.grad.tolist() == [4.0, 2.0]
+
+
+def test_an_update_by_a_view_that_has_become_tracked_is_recorded():
+    z, buffer, total = leaf(2.0), cr.zeros(2), cr.zeros(2)
+    view = buffer[:]
+    buffer[0] = z * 3
+    total += view
+    assert total.requires_grad
+    total.sum().backward()
+    assert z.grad.item() == 3.0
 
 
 def test_a_view_of_a_leaf_reads_the_update():
@@ -271,7 +292,20 @@ def _iadd(x, v):
         (lambda x: x.__setitem__((0, 0), 1.0), IndexingError),
         (lambda x: x.__setitem__([True, False, True], 1.0), IndexingError),
     ],
-    ids=["slice", "+= 3", "+= 2x2", "+= str", "+= complex", "complex", "str", "range", "list range", "float", "two", "mask"],
+    ids=[
+        "slice",
+        "+= 3",
+        "+= 2x2",
+        "+= str",
+        "+= complex",
+        "complex",
+        "str",
+        "range",
+        "list range",
+        "float",
+        "two",
+        "mask",
+    ],
 )
 def test_a_change_that_fails_leaves_the_values(change, error):
     _fails(change, error)
@@ -318,7 +352,9 @@ def test_a_view_that_was_changed_is_assigned_to_itself_once():
 # --- random programs ------------------------------------------------------------------------------
 
 
-KEYS = st.sampled_from([0, -1, slice(0, 2), slice(1, 3), slice(None, None, 2), slice(None, None, -1), [0, 2], [2, 1]])
+KEYS = st.sampled_from(
+    [0, -1, slice(0, 2), slice(1, 3), slice(None, None, 2), slice(None, None, -1), [0, 2], [2, 1]]
+)
 STEP = st.tuples(KEYS, st.sampled_from(["=", "+=", "*=", "-=", "view", "use"]), KEYS)
 
 

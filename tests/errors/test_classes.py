@@ -20,7 +20,10 @@ AS_IN_TORCH = [
     (RuntimeError, lambda: cr.ones(1, requires_grad=True).zero_()),
     (RuntimeError, lambda: cr.ones(1, requires_grad=True).numpy()),
     (RuntimeError, lambda: (cr.ones(1, requires_grad=True) * 2).requires_grad_(False)),
-    (RuntimeError, lambda: cr.autograd.grad(cr.ones(1, requires_grad=True).sum(), cr.ones(1, requires_grad=True))),
+    (
+        RuntimeError,
+        lambda: cr.autograd.grad(cr.ones(1, requires_grad=True).sum(), cr.ones(1, requires_grad=True)),
+    ),
     (RuntimeError, lambda: cr.ones(1).register_hook(print)),
     (RuntimeError, lambda: cr.ones(2) + cr.ones(3)),
     (RuntimeError, lambda: cr.ones(2, 3) @ cr.ones(2, 3)),
@@ -61,7 +64,9 @@ def test_the_error_is_caught_as_torchs(error, program):
 
 
 def test_codes_are_unique():
-    classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ChainruleError)]
+    classes = [
+        c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, errors.ChainruleError)
+    ]
     codes = [c.code for c in classes]
     assert len(set(codes)) == len(codes)
 

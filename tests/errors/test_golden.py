@@ -6,6 +6,7 @@ After a change that is meant:  REWRITE_GOLDEN=1 python -m pytest tests/errors
 import importlib.util
 import inspect
 import os
+import re
 import traceback
 from pathlib import Path
 
@@ -24,7 +25,7 @@ PROGRAMS = {name: f for name, f in vars(programs).items() if inspect.isfunction(
 
 
 def failure(f) -> Exception:
-    with pytest.raises(Exception) as info:  # noqa: PT011  # which one is the golden text's business
+    with pytest.raises(Exception) as info:  # which one is the golden text's business
         f()
     return info.value
 
@@ -33,16 +34,21 @@ def shown(err: Exception) -> str:
     """The traceback from the user's program on, without the folder of this checkout."""
     entries = traceback.TracebackException.from_exception(err)
     entries.stack = traceback.StackSummary.from_list(e for e in entries.stack if e.filename != __file__)
-    text = "".join(entries.format()).replace(str(HERE / "programs.py"), "program.py").replace("programs.py:", "program.py:")
+    lines = "".join(entries.format()).splitlines(keepends=True)
+    lines = [
+        line for line in lines if line.strip(" ~^\n")
+    ]  # the marks under a line differ between versions of Python
+    text = (
+        "".join(lines).replace(str(HERE / "programs.py"), "program.py").replace("programs.py:", "program.py:")
+    )
     first = inspect.getsourcelines(PROGRAMS[entries.stack[0].name])[1]
     return numbered_from(text, first)
 
 
 def numbered_from(text: str, first: int) -> str:
     """Line numbers counted from the function's own first line, so that programs can be added anywhere."""
-    import re
 
-    def local(match: "re.Match[str]") -> str:
+    def local(match: re.Match[str]) -> str:
         return f"{match[1]}{int(match[2]) - first + 1}"
 
     return re.sub(r'(program\.py(?:", line |:))(\d+)', local, text)

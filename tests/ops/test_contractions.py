@@ -56,7 +56,8 @@ def check_gradients(f, arrays):
     gradients = cr.grad(lambda *xs: (f(*xs) * ct).sum(), argnums)(*arrays)
     h = 1e-4
     up, down = (
-        (f(*(cr.tensor(a + s * h * t) for a, t in zip(arrays, ts, strict=True))).numpy() * ct).sum() for s in (1, -1)
+        (f(*(cr.tensor(a + s * h * t) for a, t in zip(arrays, ts, strict=True))).numpy() * ct).sum()
+        for s in (1, -1)
     )
     numeric = (up - down) / (2 * h)
     reverse = sum((g.numpy() * t).sum() for g, t in zip(gradients, ts, strict=True))
@@ -94,7 +95,9 @@ def test_a_wrong_gradient_is_caught():
         check_gradients(half, [np.ones(3)])
 
 
-@pytest.mark.parametrize("shapes", [((2, 3), (2, 3)), ((3,), (2,)), ((2, 3, 4), (3, 4, 5)), ((), (3,))], ids=str)
+@pytest.mark.parametrize(
+    "shapes", [((2, 3), (2, 3)), ((3,), (2,)), ((2, 3, 4), (3, 4, 5)), ((), (3,))], ids=str
+)
 def test_shapes_that_do_not_fit_are_named(shapes):
     with pytest.raises(ShapeError) as info:
         cr.matmul(*(cr.ones(*s) for s in shapes))

@@ -16,7 +16,12 @@ REDUCTIONS = ["sum", "mean", "prod", "amax", "amin", "all", "any"]
 def test_a_reduction_takes_dim_and_axis_alike(name, axis, keep):
     f, x = getattr(cr, name), cr.tensor(A)
     expected = getattr(np, name)(A, axis=axis, keepdims=keep)
-    for found in (f(x, axis, keep), f(x, dim=axis, keepdim=keep), f(x, axis=axis, keepdims=keep), getattr(x, name)(axis, keep)):
+    for found in (
+        f(x, axis, keep),
+        f(x, dim=axis, keepdim=keep),
+        f(x, axis=axis, keepdims=keep),
+        getattr(x, name)(axis, keep),
+    ):
         np.testing.assert_allclose(found.numpy(), expected, rtol=1e-15)
         assert found.shape == expected.shape
 
@@ -33,7 +38,9 @@ def test_a_reduction_takes_several_dims(name, dim):
 @pytest.mark.parametrize("dim", [None, 0, -1])
 def test_var_and_std_take_torchs_and_numpys_correction(correction, dim):
     x = cr.tensor(A)
-    np.testing.assert_allclose(cr.var(x, dim, correction=correction).numpy(), np.var(A, axis=dim, ddof=correction))
+    np.testing.assert_allclose(
+        cr.var(x, dim, correction=correction).numpy(), np.var(A, axis=dim, ddof=correction)
+    )
     np.testing.assert_allclose(cr.std(x, dim, ddof=correction).numpy(), np.std(A, axis=dim, ddof=correction))
     np.testing.assert_allclose(cr.std(x, dim, bool(correction)).numpy(), np.std(A, axis=dim, ddof=correction))
 
@@ -72,11 +79,13 @@ def test_sums_and_products_of_nothing(shape):
 
 @pytest.mark.parametrize("name", ["max", "min", "amax", "amin", "argmax", "argmin"])
 def test_the_extreme_of_nothing_is_an_error(name):
-    with pytest.raises(IndexingError, match="of no entries"):
+    with pytest.raises(ChainruleError, match="of no entries"):
         getattr(cr.zeros(0), name)()
 
 
-@pytest.mark.parametrize("name", ["sum", "mean", "amax", "cumsum", "softmax", "logsumexp", "flip", "unsqueeze", "sort", "unbind"])
+@pytest.mark.parametrize(
+    "name", ["sum", "mean", "amax", "cumsum", "softmax", "logsumexp", "flip", "unsqueeze", "sort", "unbind"]
+)
 def test_a_0d_tensor_has_no_dimension_5(name):
     with pytest.raises(IndexError, match="out of range"):
         getattr(cr, name)(cr.tensor(1.0), 5)
@@ -104,21 +113,36 @@ def test_arrays_and_numbers_are_operands():
     np.testing.assert_array_equal(cr.sum(A, 0).numpy(), A.sum(0))
 
 
-@pytest.mark.parametrize("f", [cr.sin, cr.sum, cr.max, cr.exp, lambda x: cr.tensor([1.0, 2.0]) + x], ids=["sin", "sum", "max", "exp", "+"])
+@pytest.mark.parametrize(
+    "f",
+    [cr.sin, cr.sum, cr.max, cr.exp, lambda x: cr.tensor([1.0, 2.0]) + x],
+    ids=["sin", "sum", "max", "exp", "+"],
+)
 def test_lists_are_no_operands_and_the_error_says_how(f):
     with pytest.raises(DataError, match="an operand is a list") as info:
         f([1.0, 2.0])
     assert "tensor(…)" in info.value.fix
 
 
-@pytest.mark.parametrize("dim, error", [("x", ArgumentError), (1.5, ArgumentError), ((0, 0), ArgumentError), (2, IndexingError), (-3, IndexingError)])
+@pytest.mark.parametrize(
+    "dim, error",
+    [
+        ("x", ArgumentError),
+        (1.5, ArgumentError),
+        ((0, 0), ArgumentError),
+        (2, IndexingError),
+        (-3, IndexingError),
+    ],
+)
 def test_a_dim_without_meaning_is_named(dim, error):
     with pytest.raises(error) as info:
         cr.sum(cr.tensor(A), dim)
     assert repr(dim) in str(info.value)
 
 
-@pytest.mark.parametrize("call", [lambda: cr.sum(A, foo=1), lambda: cr.cumsum(A), lambda: cr.reshape(), lambda: cr.add(1, 2, 3)])
+@pytest.mark.parametrize(
+    "call", [lambda: cr.sum(A, foo=1), lambda: cr.cumsum(A), lambda: cr.reshape(), lambda: cr.add(1, 2, 3)]
+)
 def test_a_call_with_other_arguments_shows_the_signature(call):
     with pytest.raises(TypeError) as info:
         call()

@@ -34,10 +34,12 @@ class Program(NamedTuple):
     def __repr__(self) -> str:
         return "\nimport torch; torch.set_default_dtype(torch.float64)\n" + self.source + "\n"
 
-    def run(self, lib: Any) -> Names:
-        """The variables of the program, run under `lib`; the loss is called `loss`."""
+    def run(self, lib: Any, leaves: Names | None = None) -> Names:
+        """The variables of the program, run under `lib`; the loss is called `loss`. `leaves` replaces some leaves."""
         names: Names = {"torch": lib}
-        exec(compile(self.source, "<program>", "exec"), names)
+        exec("\n".join(self.head), names)
+        names.update(leaves or {})
+        exec(compile("\n".join([*self.steps, self.loss]), "<program>", "exec"), names)
         return {k: v for k, v in names.items() if not k.startswith("__") and k != "torch"}
 
 

@@ -97,11 +97,11 @@ def test_misuse_raises_what_torch_raises(name):
 
 
 @pytest.mark.parametrize("name", [n for n in MISUSE if n not in ACCEPTED and "zero_ of no gradient" not in n])
-def test_our_errors_end_with_one_thing_to_do(name):
+def test_our_errors_say_what_to_do(name):
     ours = raised(cr, MISUSE[name])
     assert isinstance(ours, cr.ChainruleError)
     assert ours.fix
-    assert str(ours).splitlines()[-1].startswith("  to fix it: ")
+    assert str(ours).rstrip().endswith(ours.fix.splitlines()[-1].strip())
 
 
 @pytest.mark.parametrize("name", ACCEPTED)

@@ -19,12 +19,17 @@ import numpy as np
 import programs
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.autograd import forward_ad
 
 import chainrule as cr
 
-pytestmark = [pytest.mark.usefixtures("doubles"), pytest.mark.filterwarnings("ignore:Using backward|.*__floordiv__")]
+pytestmark = [
+    pytest.mark.usefixtures("doubles"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch"),
+    pytest.mark.filterwarnings("ignore:std\\(\\)|var\\(\\)|Using backward|.torch.jit"),
+]
 
 # Rules that read an input where torch's reads the result (accuracy, mechanisms.md §1.4), or keep it whole where torch
 # drops a factor of length 1.
@@ -40,6 +45,7 @@ KEEPS = {
     "dot_general": "torch computes a product over a length of 1 as mul, and knows which factor is tracked",
 }
 SEEDS, LENGTHS = st.integers(0, 2**32 - 1), st.integers(1, 12)
+MANY = settings(max_examples=max(500, settings.default.max_examples))
 MIXED = ("float64", "float32", "int64")
 
 
@@ -121,6 +127,7 @@ def assert_same_gradients(p: Pair, *, mixed: bool) -> None:
 
 
 @pytest.mark.parametrize("dtypes", [("float64",), MIXED], ids=["float64", "mixed"])
+@MANY
 @given(seed=SEEDS, length=LENGTHS)
 def test_values_flags_and_gradients_are_torchs(dtypes, seed, length):
     p = both(seed, length, dtypes=dtypes)
@@ -136,6 +143,35 @@ def test_values_flags_and_gradients_are_torchs(dtypes, seed, length):
             assert_same_gradients(p, mixed=mixed)
 
 
+def slope(program: programs.Program, directions: dict[str, np.ndarray]) -> float:
+    """Derivative of the loss along a direction by torch's forward mode, which saves no values."""
+    with forward_ad.dual_level():
+        whole = program.run(torch)
+        leaves = {
+            k: forward_ad.make_dual(whole[k].detach(), torch.tensor(d, dtype=whole[k].dtype))
+            for k, d in directions.items()
+        }
+        tangent = forward_ad.unpack_dual(program.run(torch, leaves)["loss"]).tangent
+    return 0.0 if tangent is None else float(tangent)
+
+
+@MANY
+@given(seed=SEEDS, length=LENGTHS)
+def test_gradients_after_changes_in_place_are_forward_modes_even_where_torch_refuses(seed, length):
+    p = both(seed, length)
+    if "no_grad" in p.program.source or p.ours is p.torch or refusal(p.ours["loss"]):
+        return
+    rng = np.random.default_rng(seed)
+    directions = {k: rng.standard_normal(p.torch[k].shape) for k in p.tracked}
+    found = sum(
+        float((programs.num(p.ours[k].grad) * d).sum())
+        for k, d in directions.items()
+        if p.ours[k].grad is not None
+    )
+    expected = slope(p.program, directions)
+    assert abs(found - expected) <= 1e-9 * max(1.0, abs(expected)), repr(p.program)
+
+
 def second_order(p: Pair, lib: Any, names: dict[str, Any]) -> list[Any]:
     """Gradients of the sum of the squares of the gradients."""
     xs = [names[k] for k in p.tracked]
@@ -146,6 +182,7 @@ def second_order(p: Pair, lib: Any, names: dict[str, Any]) -> list[Any]:
     return list(lib.autograd.grad(sum((g * g).sum() for g in live), xs, allow_unused=True))
 
 
+@MANY
 @given(seed=SEEDS, length=LENGTHS)
 def test_second_derivatives_are_torchs(seed, length):
     p = both(seed, length, inplace=False)
@@ -156,6 +193,7 @@ def test_second_derivatives_are_torchs(seed, length):
         assert_close(cr.tensor(zero) if a is None else a, expected, f"{name} of {p.program!r}", times=1e6)
 
 
+@MANY
 @given(seed=SEEDS, length=LENGTHS)
 def test_intermediate_gradients_are_torchs(seed, length):
     p = both(seed, length, inplace=False)
@@ -171,6 +209,7 @@ def test_intermediate_gradients_are_torchs(seed, length):
             assert_close(a, b, f"{k} of {p.program!r}", times=5000)
 
 
+@MANY
 @given(seed=SEEDS, length=LENGTHS)
 def test_a_backward_frees_what_torch_frees_or_less(seed, length):
     p = both(seed, length, inplace=False)
@@ -185,6 +224,7 @@ def freed_for_good_reason(message: str) -> bool:
     return "E204" in message
 
 
+@MANY
 @given(seed=SEEDS, length=LENGTHS)
 def test_the_same_program_twice_gives_the_same_bits(seed, length):
     p = both(seed, length)
@@ -219,5 +259,5 @@ def test_a_wrong_flag_is_noticed():
 def test_programs_reach_every_kind_of_operation():
     text = "\n".join(programs.program(torch, seed, 12, dtypes=MIXED).source for seed in range(300))
     for part in ("@", "einsum", "where", "clamp", "cat", ".sum(", "keepdim", "[None", "+=", "_(", "no_grad", "detach",
-                 "float()", "torch.sort", "if ", "for ", "expand", " ** ", "torch.maximum", "]) *=", "zeros("):  # fmt: skip
+                 "float()", "torch.sort", "if ", "for ", "expand", " ** ", "torch.maximum", "] *=", "zeros("):  # fmt: skip
         assert part in text, part

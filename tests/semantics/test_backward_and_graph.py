@@ -25,7 +25,12 @@ def test_backward_of_several_outputs_offers_the_ways_out_with_the_users_names():
     outputs = x * 2
     with pytest.raises(NotScalarError, match="outputs has 3 components") as info:
         outputs.backward()
-    for way in ("outputs[0].backward()", "outputs.sum().backward()", "outputs.backward(weights)", "cr.jacobian(outputs, x)"):
+    for way in (
+        "outputs[0].backward()",
+        "outputs.sum().backward()",
+        "outputs.backward(weights)",
+        "cr.jacobian(outputs, x)",
+    ):
         assert way in info.value.fix
 
 
@@ -39,7 +44,9 @@ def test_the_ways_out_that_the_error_offers_work():
     assert z.grad.tolist() == [-2.0 + 2.0 - 4.0]
 
 
-@pytest.mark.parametrize("weights", [cr.ones(3), [1.0, 1.0, 1.0], np.ones(3), (1, 1, 1)], ids=["tensor", "list", "array", "tuple"])
+@pytest.mark.parametrize(
+    "weights", [cr.ones(3), [1.0, 1.0, 1.0], np.ones(3), (1, 1, 1)], ids=["tensor", "list", "array", "tuple"]
+)
 def test_weights_may_be_a_tensor_an_array_or_a_list(weights):
     x = leaf([1.0, 2.0, 3.0])
     (x * 2).backward(weights)
@@ -59,7 +66,9 @@ def test_one_entry_is_enough_whatever_the_shape():
     assert x.grad.tolist() == [[2.0]]
 
 
-@pytest.mark.parametrize("f", [lambda x: x**2, lambda x: x * 2, lambda x: cr.exp(x)], ids=["x**2", "x*2", "exp"])
+@pytest.mark.parametrize(
+    "f", [lambda x: x**2, lambda x: x * 2, lambda x: cr.exp(x)], ids=["x**2", "x*2", "exp"]
+)
 @pytest.mark.parametrize("value", [3.0, [3.0]], ids=["number", "array"])
 def test_a_second_backward_needs_what_the_first_one_freed(f, value):
     x = leaf(value)

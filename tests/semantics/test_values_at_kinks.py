@@ -151,7 +151,9 @@ def test_the_gradient_is_the_one_of_the_table(row, mode):
         np.testing.assert_allclose(found.tolist(), wanted, rtol=1e-12, atol=1e-300)
 
 
-@pytest.mark.parametrize("row", [row for row, (_, points, _) in FIRST.items() if all(isinstance(p, float) for p in points)])
+@pytest.mark.parametrize(
+    "row", [row for row, (_, points, _) in FIRST.items() if all(isinstance(p, float) for p in points)]
+)
 def test_a_batch_of_such_points_gives_the_same_as_the_point_alone(row):
     """Arrays take other ways through the engine than single numbers."""
     f, points, expected = FIRST[row]

@@ -54,7 +54,9 @@ def test_the_grad_of_an_unused_leaf_stays_none_silently():
     x, u = leaf(), leaf()
     (x**2).backward()
     assert u.grad is None
-    assert cr.grad(lambda a, b: a**2, argnums=1)(3.0, 1.0).item() == 0.0  # the functional transforms return zeros
+    assert (
+        cr.grad(lambda a, b: a**2, argnums=1)(3.0, 1.0).item() == 0.0
+    )  # the functional transforms return zeros
 
 
 def test_autograd_grad_of_an_unused_input_is_an_error_that_names_it():
@@ -62,7 +64,10 @@ def test_autograd_grad_of_an_unused_input_is_an_error_that_names_it():
     with pytest.raises(UnusedError, match="input 1") as info:
         cr.autograd.grad(x**2, [x, u])
     assert "allow_unused=True" in info.value.fix
-    assert [g if g is None else g.item() for g in cr.autograd.grad(x**2, [x, u], allow_unused=True)] == [6.0, None]
+    assert [g if g is None else g.item() for g in cr.autograd.grad(x**2, [x, u], allow_unused=True)] == [
+        6.0,
+        None,
+    ]
     assert [g.item() for g in cr.autograd.grad(x**2, [x, u], materialize_grads=True)] == [6.0, 0.0]
 
 
@@ -100,7 +105,9 @@ def test_a_cast_makes_a_computed_tensor():
         assert x.grad is None
 
 
-@pytest.mark.parametrize("make", [lambda: cr.tensor([1, 2, 3], requires_grad=True), lambda: cr.tensor([1]).requires_grad_()])
+@pytest.mark.parametrize(
+    "make", [lambda: cr.tensor([1, 2, 3], requires_grad=True), lambda: cr.tensor([1]).requires_grad_()]
+)
 def test_whole_numbers_cannot_require_gradients(make):
     with pytest.raises(DtypeError, match="int64 has no small changes") as info:
         make()
@@ -111,8 +118,8 @@ def test_a_cast_to_whole_numbers_cuts_the_graph_and_is_named():
     x = leaf()
     with pytest.raises(NotTrackedError) as info:
         (x.long().float() * 2).backward()
-    assert "ends at cast" in info.value.given
-    assert "whole numbers" in info.value.given
+    assert "ends at a cast" in info.value.given
+    assert "x.long()" in info.value.given
 
 
 def test_the_derivative_of_steps_is_zero():
@@ -125,7 +132,7 @@ def test_accuracy_has_no_gradient_and_the_comparison_is_named():
     x = leaf([1.0, -1.0])
     with pytest.raises(NotTrackedError) as info:
         (x > 0).float().mean().backward()
-    assert "ends at gt" in info.value.given
+    assert "ends at a comparison" in info.value.given
     assert "smooth surrogate" in info.value.fix
 
 

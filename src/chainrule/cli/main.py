@@ -75,7 +75,7 @@ def _never_fail_to_encode() -> None:
 
 
 def _pipe_closed() -> int:
-    """`chainrule … | head` ends quietly, also when Python flushes at exit."""
+    """`chainrule … | head` ends quietly, also when Python flushes at exit: what is left goes nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return PIPE_CLOSED
 
@@ -157,3 +157,9 @@ def main() -> None:
         app()
     except BrokenPipeError:
         sys.exit(_pipe_closed())
+    except OSError as err:
+        if err.filename is not None:
+            raise
+        _pipe_closed()
+        output.say_error(f"the output cannot be written: {(err.strerror or 'error').lower()}")
+        sys.exit(FAILED)

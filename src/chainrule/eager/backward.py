@@ -304,10 +304,10 @@ def _may_mask(n: Node) -> bool:
     rule = n.p.rule
     return (
         n.p.selects
-        or isinstance(rule, Linear)
-        and rule.holes
-        or n.p.name == "mul"
-        and any(map(_is_indicator, n.parents))
+        or (isinstance(rule, Linear)
+        and rule.holes)
+        or (n.p.name == "mul"
+        and any(map(_is_indicator, n.parents)))
     )
 
 
@@ -341,7 +341,7 @@ def _doubtful(cts: Iterable[Ct], steps: list[Node]) -> bool:
             arrays.append(c)
         elif c != c:
             return any(_may_mask(n) for n in steps)
-    if not arrays or arrays[0].size > _SMALL and not any(_may_mask(n) for n in steps):
+    if not arrays or (arrays[0].size > _SMALL and not any(_may_mask(n) for n in steps)):
         return False
     # a sum of squares: inf - inf can't arise in it
     return any(np.isnan(np.vdot(c, c)) for c in arrays) and any(_may_mask(n) for n in steps)
@@ -362,10 +362,14 @@ def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:
                 given = f"{list(result.shape)} for {list(grad.shape)}"
                 fix = "return a Tensor of the gradient's shape, or None"
                 raise ShapeError(
-                    f"a hook changed the shape of the gradient of {n.name}", given=given, fix=fix
+                    f"a hook changed the shape of the gradient of {_named(n)}", given=given, fix=fix
                 )
             grad = result
     return grad if recorded else settle(grad.v, n.out)
+
+
+def _named(n: Node) -> str:
+    return "a leaf" if n.p is None else f"the result of {n.name}"
 
 
 def gradient_tensor(v: Any, n: Node, source: Source) -> Any:
@@ -466,7 +470,7 @@ def _roots(tensors: Any, weights: Any, create_graph: bool, call: str = "backward
     """Outputs with their weights: one of each, or lists of equal length."""
     several = isinstance(tensors, (tuple, list))
     ts = list(tensors) if several else [tensors]
-    listed = isinstance(weights, (tuple, list)) and (several or len(weights) == 1 and isinstance(weights[0], Handle))
+    listed = isinstance(weights, (tuple, list)) and (several or (len(weights) == 1 and isinstance(weights[0], Handle)))
     ws = list(weights) if listed else [weights] * (len(ts) if weights is None else 1)
     if len(ws) != len(ts):
         fix = "pass one tensor of weights (or None) per output"

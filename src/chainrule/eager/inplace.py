@@ -6,6 +6,7 @@ line. Backward looks at the marks only where a node was recorded before the last
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -14,14 +15,14 @@ import numpy as np
 from chainrule import dispatch
 from chainrule.dispatch import Handle, View, record, share
 from chainrule.eager.backward import mark_overwritten, node_of
-from chainrule.tape.memory import note_written
 from chainrule.errors import ArgumentError, DtypeError, LeafInPlaceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.ops.creation import as_tensor
-from chainrule.ops.index import picked, spec_of
+from chainrule.ops.index import numbers_first, picked, spec_of
 from chainrule.source import Source, user_frame
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
+from chainrule.tape.memory import note_written
 from chainrule.tape.modes import current, enable_grad, scope
 from chainrule.tape.node import Leaf, Node, next_serial, small
 from chainrule.tape.numbers import quiet
@@ -182,6 +183,9 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     v = as_tensor(value)
     serial = next_serial()
     spec, index = spec_of(key, x.shape)
+    first = numbers_first(spec)
+    if first is not None:
+        x, spec = picked(x, [], first[0]), first[1]
     share(x)
     arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
     if not index:
@@ -213,7 +217,11 @@ def _last_ones(v: Any, x: Any, arrays: list[Any], spec: Any) -> Any:
 
 def _is_view_already(v: Any, t: Any) -> bool:
     """The last step of `x[1:3] *= 2`: Python assigns the view that was changed to the place where it is."""
-    if v.base is None or v.v.__class__ is not np.ndarray or dispatch.view(v).root is not dispatch.view(t).root:
+    if (
+        v.base is None
+        or v.v.__class__ is not np.ndarray
+        or dispatch.view(v).root is not dispatch.view(t).root
+    ):
         return False
     same = v.v.__array_interface__["data"] == t.v.__array_interface__["data"]
     return bool(same and v.v.shape == t.v.shape and v.v.strides == t.v.strides and v.v.dtype == t.v.dtype)
@@ -249,30 +257,48 @@ def _no_fit(v: Any, shape: Any, name: str) -> ShapeError:
     )
 
 
+_ON_FLOATS = {
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.true_divide: operator.truediv,
+}
+
+
 def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     """The update step: same dtype, shapes that fit, nothing recorded. Done in the memory of `t`, in one pass."""
     v = t.v
-    if t.base is not None or v.__class__ is not np.ndarray:
+    if t.base is not None:
         return False
-    m = current()
-    if m.grad and t.n.pull is not None:
-        return False
-    o = other.v if isinstance(other, Handle) else other
-    if m.grad and isinstance(other, Handle) and other.n.pull is not None:
-        return False
-    if not v.flags.writeable:
-        return False
-    if o.__class__ is np.ndarray:
-        if o.dtype is not v.dtype or (o.shape != v.shape and not _fits(o.shape, v.shape)):
+    o = other
+    if isinstance(other, Handle):
+        o = other.v
+        if current().grad and (t.n.pull is not None or node_of(other).pull is not None):
             return False
-    elif o.__class__ is not float and o.__class__ is not int or v.dtype.kind not in "fc":
+    elif t.n.pull is not None and current().grad:
         return False
-    mark(t)
-    with quiet():
-        ufunc(v, o, out=v)
-    if t.n.pull is None and t.n.__class__ is not Leaf:
-        t.n = dispatch.leaf_of(v)
+    if v.__class__ is float:
+        if (o.__class__ is not float and o.__class__ is not int) or (o == 0 and ufunc is np.true_divide):
+            return False
+        mark(t)
+        t.v = _ON_FLOATS[ufunc](v, float(o))
+    elif v.__class__ is np.ndarray and v.flags.writeable and _in_memory_of(v, o):
+        mark(t)
+        with quiet():
+            ufunc(v, o, out=v)
+    else:
+        return False
+    n = t.n
+    if n.pull is None and (n.__class__ is not Leaf or n.params):
+        _rewritten(t, n if n.params else dispatch.leaf_of(t.v))
     return True
+
+
+def _in_memory_of(v: np.ndarray, o: Any) -> bool:
+    """Whether the result with `o` has the shape and dtype of `v`."""
+    if o.__class__ is np.ndarray:
+        return o.dtype is v.dtype and (o.shape == v.shape or _fits(o.shape, v.shape))
+    return (o.__class__ is float or o.__class__ is int) and v.dtype.kind in "fc"
 
 
 def _fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
@@ -284,7 +310,11 @@ def _fits(small: tuple[int, ...], large: tuple[int, ...]) -> bool:
 
 def fill(t: Any, value: float) -> Any:
     """Every entry becomes one number."""
-    if t.base is None and (t.n.pull is None or not current().grad) and (t.v.__class__ is float or t.v.flags.writeable):
+    if (
+        t.base is None
+        and (t.n.pull is None or not current().grad)
+        and (t.v.__class__ is float or t.v.flags.writeable)
+    ):
         mark(t)
         if t.v.__class__ is np.ndarray:
             t.v.fill(value)

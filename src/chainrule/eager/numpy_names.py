@@ -127,7 +127,8 @@ def _split(a: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     if isinstance(indices_or_sections, int):
         if indices_or_sections < 1 or n % indices_or_sections:
             raise ArgumentError(
-                f"{n} entries do not split into {indices_or_sections} equal parts", fix="choose a divisor, or use chunk(…)"
+                f"{n} entries do not split into {indices_or_sections} equal parts",
+                fix="choose a divisor, or use chunk(…)",
             )
         return list(array.split(a, n // indices_or_sections, axis))
     edges = [0, *[min(i, n) if i >= 0 else max(n + i, 0) for i in indices_or_sections], n]
@@ -226,11 +227,66 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.count_nonzero: lambda a, axis=None, **_: reduce.count_nonzero(a, axis),
 }  # fmt: skip
 
-_ON_VALUES = """shape ndim size allclose isclose array_equal array_equiv array_repr array_str result_type can_cast iscomplexobj
-    isrealobj may_share_memory shares_memory copyto save savez savetxt nonzero flatnonzero unique histogram searchsorted
-    percentile quantile median bincount common_type min_scalar_type atleast_3d meshgrid interp polyfit column_stack
-    broadcast_arrays isin union1d digitize round real imag nan_to_num ptp append insert delete array2string array_split
-    histogram2d nanmin nanmax nansum nanmean diff gradient average linspace""".split()
+_ON_VALUES = [
+    "shape",
+    "ndim",
+    "size",
+    "allclose",
+    "isclose",
+    "array_equal",
+    "array_equiv",
+    "array_repr",
+    "array_str",
+    "result_type",
+    "can_cast",
+    "iscomplexobj",
+    "isrealobj",
+    "may_share_memory",
+    "shares_memory",
+    "copyto",
+    "save",
+    "savez",
+    "savetxt",
+    "nonzero",
+    "flatnonzero",
+    "unique",
+    "histogram",
+    "searchsorted",
+    "percentile",
+    "quantile",
+    "median",
+    "bincount",
+    "common_type",
+    "min_scalar_type",
+    "atleast_3d",
+    "meshgrid",
+    "interp",
+    "polyfit",
+    "column_stack",
+    "broadcast_arrays",
+    "isin",
+    "union1d",
+    "digitize",
+    "round",
+    "real",
+    "imag",
+    "nan_to_num",
+    "ptp",
+    "append",
+    "insert",
+    "delete",
+    "array2string",
+    "array_split",
+    "histogram2d",
+    "nanmin",
+    "nanmax",
+    "nansum",
+    "nanmean",
+    "diff",
+    "gradient",
+    "average",
+    "linspace",
+]
 
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -244,9 +300,35 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 
 _WITHOUT_GRADIENT = frozenset(
-    """shape ndim size allclose isclose array_equal array_equiv array_repr array_str result_type can_cast iscomplexobj isrealobj
-    may_share_memory shares_memory save savez savetxt nonzero flatnonzero histogram searchsorted bincount isin array2string
-    histogram2d digitize""".split()
+    [
+        "shape",
+        "ndim",
+        "size",
+        "allclose",
+        "isclose",
+        "array_equal",
+        "array_equiv",
+        "array_repr",
+        "array_str",
+        "result_type",
+        "can_cast",
+        "iscomplexobj",
+        "isrealobj",
+        "may_share_memory",
+        "shares_memory",
+        "save",
+        "savez",
+        "savetxt",
+        "nonzero",
+        "flatnonzero",
+        "histogram",
+        "searchsorted",
+        "bincount",
+        "isin",
+        "array2string",
+        "histogram2d",
+        "digitize",
+    ]
 )
 
 

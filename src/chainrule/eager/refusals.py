@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import linecache
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,9 +84,8 @@ def _variables(frame: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _name_of_package(frame: Any) -> str | None:
-    import chainrule
-
-    return next((name for name, v in _variables(frame) if v is chainrule), None)
+    package = sys.modules[__name__.partition(".")[0]]
+    return next((name for name, v in _variables(frame) if v is package), None)
 
 
 def _name_of_leaf(t: Any, frame: Any) -> str | None:
@@ -104,7 +104,9 @@ def not_tracked(t: Any) -> NotTrackedError:
         reason = _reason(q)
         if reason is not None:
             given, fix = reason
-            return NotTrackedError("nothing in the computation of this tensor requires a gradient", given=given, fix=fix)
+            return NotTrackedError(
+                "nothing in the computation of this tensor requires a gradient", given=given, fix=fix
+            )
     leaves = [q for q in ancestors(n) if q.p is None]
     given = f"computed by {n.name} at {n.source}" if n.p is not None else f"made at {n.source}"
     if n.p is not None and leaves:
@@ -130,18 +132,21 @@ def _reason(q: Node) -> tuple[str, str] | None:
     dtype = type_of(q.out).dtype
     if dtype == np.bool_:
         return (
-            f"the gradient ends at {where}: a comparison is true or false, and does not change by little",
+            f"the gradient ends at a comparison, which is true or false and does not change by little: {where}",
             "use a smooth surrogate, e.g. sigmoid(k * x) for x > 0",
         )
     if q.name == "cast":
         return (
-            f"the gradient ends at {where}: whole numbers have no small changes, the derivative is 0 almost everywhere",
+            f"the gradient ends at a cast: whole numbers have no small changes: {where}",
             f"leave the cast to {dtype} out, or differentiate before it",
         )
     if dtype.kind not in "fc":
-        return f"the gradient ends at {where}: an index is no number that varies", "use the value, not the index"
+        return (
+            f"the gradient ends at an index, which is no number that varies: {where}",
+            "use the value at the index",
+        )
     return (
-        f"{where} was computed where nothing is recorded (no_grad, inference_mode)",
+        f"computed where nothing is recorded (no_grad, inference_mode): {where}",
         "compute it outside of no_grad(), or under enable_grad()",
     )
 
@@ -151,7 +156,10 @@ def _reason_of_leaf(q: Node) -> tuple[str, str] | None:
         return None
     of = q.params.get("gradient_of") if q.params else None
     if of is not None and q.params.get("constant"):
-        return f"this gradient of the value made at {of.source} does not depend on it", "its derivative is 0: nothing to do"
+        return (
+            f"this gradient of the value made at {of.source} does not depend on it",
+            "its derivative is 0: nothing to do",
+        )
     if of is not None:
         return (
             "this gradient was computed without recording",

@@ -16,7 +16,6 @@ from chainrule.eager import backward as engine
 from chainrule.eager import inplace, interop
 from chainrule.eager.backward import AFTER, HOOKS, RETAINED, node_of
 from chainrule.eager.formatting import tensor_repr
-from chainrule.tape.memory import note_shared
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
@@ -25,7 +24,6 @@ from chainrule.errors import (
     GradientNote,
     InferenceError,
     LeafFlagError,
-    NotScalarError,
     ShapeError,
     UnsupportedError,
 )
@@ -34,9 +32,10 @@ from chainrule.ops import array, contract, creation, index, reduce
 from chainrule.ops import elementwise as e
 from chainrule.source import Source, boundary, trim
 from chainrule.tape.cuts import note_cut, note_origin
-from chainrule.tape.modes import current, no_grad
+from chainrule.tape.memory import note_shared
+from chainrule.tape.modes import current
 from chainrule.tape.node import Leaf, accumulate, leaf
-from chainrule.tape.promote import as_dtype, get_default_dtype, is_inexact
+from chainrule.tape.promote import get_default_dtype, is_inexact
 
 
 def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -314,7 +313,9 @@ class Tensor(Handle):
     @boundary
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise ArgumentError("a 0-d tensor has no entries to go through", fix="read its value with .item()")
+            raise ArgumentError(
+                "a 0-d tensor has no entries to go through", fix="read its value with .item()"
+            )
         return iter([self[i] for i in range(self.shape[0])])
 
     def __contains__(self, x: Any) -> bool:
@@ -465,8 +466,8 @@ class Tensor(Handle):
         return self
 
     def contiguous(self) -> Any:
-        """Itself if its entries lie in order, else a copy in which they do."""
-        return self if self.v.__class__ is float or self.v.flags.c_contiguous else self.clone()
+        """Itself; of a view whose entries do not lie in order a copy, so that writing to it leaves the rest alone."""
+        return self if self.base is None or self.v.flags.c_contiguous else self.clone()
 
     def is_inference(self) -> Any:
         """Whether the tensor was made under `inference_mode`."""
@@ -645,7 +646,7 @@ def _number(t: Tensor, how: str) -> Any:
         note_cut(n, how)
     if t.numel() != 1:
         fix = "read one entry, e.g. x[0].item()"
-        raise NotScalarError(
+        raise ShapeError(
             f"a tensor with {t.numel()} entries is no single number", given=str(type_of(t.v)), fix=fix
         ).at(engine_here())
     return t.v if t.v.__class__ is float else t.v.item()
@@ -707,7 +708,9 @@ class Handle_:
 def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
     n = node_of(t)
     if not callable(hook):
-        raise ArgumentError(f"a hook is a function, not a {type(hook).__name__}", fix="pass a function of the gradient")
+        raise ArgumentError(
+            f"a hook is a function, not a {type(hook).__name__}", fix="pass a function of the gradient"
+        )
     if n.pull is None:
         fix = "mark it with requires_grad=True first"
         raise DerivativeError(
@@ -745,9 +748,27 @@ for _module, _names in (
             setattr(Tensor, _name, getattr(_module, _name))
 Tensor.round = e.round_  # type: ignore[attr-defined]
 
-for (
-    _name
-) in "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid abs neg relu round floor ceil".split():
+for _name in [
+    "add",
+    "sub",
+    "mul",
+    "div",
+    "pow",
+    "clamp",
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "abs",
+    "neg",
+    "relu",
+    "round",
+    "floor",
+    "ceil",
+]:
     _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
     setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))
 

@@ -123,7 +123,8 @@ def einsum(equation: str, *operands: Any) -> Any:
     """
     if not isinstance(equation, str):
         raise ArgumentError(
-            f"the equation is a {type(equation).__name__}", fix='write the equation first: einsum("ij,jk->ik", x, y)'
+            f"the equation is a {type(equation).__name__}",
+            fix='write the equation first: einsum("ij,jk->ik", x, y)',
         )
     xs = [
         as_tensor(x)

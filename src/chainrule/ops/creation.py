@@ -336,7 +336,8 @@ def linspace(
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
     (steps,) = _shape((steps,))
     return make_leaf(
-        np.linspace(float(_number(start, "start")), float(_number(end, "end")), steps).astype(chosen), requires_grad
+        np.linspace(float(_number(start, "start")), float(_number(end, "end")), steps).astype(chosen),
+        requires_grad,
     )
 
 
@@ -348,7 +349,10 @@ def logspace(
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
     (steps,) = _shape((steps,))
     return make_leaf(
-        np.logspace(float(_number(start, "start")), float(_number(end, "end")), steps, base=base).astype(chosen), requires_grad
+        np.logspace(float(_number(start, "start")), float(_number(end, "end")), steps, base=base).astype(
+            chosen
+        ),
+        requires_grad,
     )
 
 
@@ -367,7 +371,9 @@ class Generator:
     def manual_seed(self, seed: int) -> Generator:
         """Begin again from a seed; equal seeds give equal numbers."""
         if not hasattr(seed, "__index__"):
-            raise ArgumentError(f"a seed is a whole number, not a {type(seed).__name__}", fix="write manual_seed(0)")
+            raise ArgumentError(
+                f"a seed is a whole number, not a {type(seed).__name__}", fix="write manual_seed(0)"
+            )
         with self._lock:
             self._seed = operator.index(seed)
             self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
@@ -449,7 +455,9 @@ def randint(
         low, high, size = 0, low, high
     low, high = _number(low, "low"), _number(high, "high")
     if low >= high:
-        raise ArgumentError("there is no number from low up to high", given=f"low={low}, high={high}", fix="choose low < high")
+        raise ArgumentError(
+            "there is no number from low up to high", given=f"low={low}, high={high}", fix="choose low < high"
+        )
     drawn = (generator or default_generator).draw("integers", low, high, size=_shape((size,)))
     return make_leaf(np.asarray(drawn, np.int64 if dtype is None else as_dtype(dtype)))
 

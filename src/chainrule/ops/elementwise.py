@@ -112,7 +112,9 @@ def _plain(x: Any) -> Any:
 
 def _is_whole(x: Any) -> bool:
     v = _plain(x)
-    return v.__class__ is not float and (isinstance(v, int) or getattr(v, "dtype", np.dtype(float)).kind in "bui")
+    return v.__class__ is not float and (
+        isinstance(v, int) or getattr(v, "dtype", np.dtype(float)).kind in "bui"
+    )
 
 
 abs = absolute = function("abs")
@@ -233,7 +235,7 @@ def power(x: Any, y: Any) -> Any:
 
 def _whole(y: Any) -> int | None:
     """`y` as a whole number with an exact rule of its own (0 has none: x⁰ at 0 needs the general rule)."""
-    if y.__class__ is int or y.__class__ is float and y.is_integer():
+    if y.__class__ is int or (y.__class__ is float and y.is_integer()):
         return int(y) if y != 0 and -64 <= y <= 64 else None
     return None
 
@@ -303,7 +305,8 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
         return nonzero(condition, as_tuple=True)
     if input is None or other is None:
         raise ArgumentError(
-            "where has a condition and one branch", fix="give both: where(c, x, y); or the condition alone, for its indices"
+            "where has a condition and one branch",
+            fix="give both: where(c, x, y); or the condition alone, for its indices",
         )
     dtype = getattr(condition, "dtype", None)
     if not isinstance(condition, bool) and dtype != np.bool_:
@@ -380,6 +383,7 @@ def cast(x: Any, dtype: Any) -> Any:
     """x in another dtype (x itself if it has it already); the gradient is cast back."""
     dtype = as_dtype(dtype)
     return x if x.dtype == dtype else bind(TABLE["cast"], x, dtype=dtype)
+
 
 round = round_
 

@@ -25,7 +25,7 @@ def spec_of(key: Any, shape: tuple[int, ...]) -> tuple[tuple[tuple[Any, ...], ..
             spec.append(("rest",))
         elif isinstance(k, slice):
             spec.append(("slice", *(None if b is None else _whole(b) for b in (k.start, k.stop, k.step))))
-        elif k.__class__ is int or isinstance(k, int | np.integer) and not isinstance(k, bool | np.bool_):
+        elif k.__class__ is int or (isinstance(k, int | np.integer) and not isinstance(k, bool | np.bool_)):
             spec.append(("int", int(k)))
         else:
             _add_array(k, spec, index, shape)
@@ -46,7 +46,9 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
         a = a.astype(np.intp)
     if a.dtype == np.bool_ and not a.ndim:
         if not a:
-            raise IndexingError("an index False picks nothing", fix="use a mask of the tensor's shape, or x[:0]")
+            raise IndexingError(
+                "an index False picks nothing", fix="use a mask of the tensor's shape, or x[:0]"
+            )
         spec.append(("new",))
         return
     if a.dtype == np.bool_:
@@ -73,7 +75,24 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
 def getitem(x: Any, key: Any) -> Any:
     """Entries of x at a key; with integers and slices only, a view."""
     spec, index = spec_of(key, x.shape)
+    first = numbers_first(spec)
+    if first is not None:
+        x, spec = picked(x, [], first[0]), first[1]
     return picked(x, index, spec)
+
+
+def numbers_first(spec: Any) -> tuple[Any, Any] | None:
+    """A key with numbers and arrays apart, as in ``x[0, :, [1, 2]]``, as two keys: torch applies the numbers first.
+
+    NumPy takes the 0 for an array too, and puts the dimension of `[1, 2]` in front. None: both mean the same.
+    """
+    kinds = [s[0] for s in spec]
+    advanced = [i for i, kind in enumerate(kinds) if kind in ("int", "array")]
+    if "array" not in kinds or "int" not in kinds or advanced[-1] - advanced[0] == len(advanced) - 1:
+        return None
+    whole = ("slice", None, None, None)
+    numbers = tuple(whole if s[0] in ("slice", "array") else s for s in spec if s[0] != "new")
+    return numbers, tuple(s for s in spec if s[0] != "int")
 
 
 def picked(x: Any, index: list[Any], spec: Any) -> Any:
@@ -90,7 +109,9 @@ def picked(x: Any, index: list[Any], spec: Any) -> Any:
 
 def _check_whole(i: Any) -> None:
     if i.dtype.kind not in "iu":
-        raise IndexingError(f"an index of dtype {i.dtype}", given=str(i.dtype), fix="index with whole numbers: i.long()")
+        raise IndexingError(
+            f"an index of dtype {i.dtype}", given=str(i.dtype), fix="index with whole numbers: i.long()"
+        )
 
 
 @operation

@@ -72,7 +72,8 @@ def _not_empty(name: str, x: Any, dim: Any) -> None:
     shape = shape_of(x)
     if 0 in [shape[d] for d in dims(dim, len(shape))]:
         fix = f"check the size first; the {name} of nothing has no value"
-        raise IndexingError(f"{name} of no entries", given=f"shape {list(shape)}", fix=fix)
+        error = ArgumentError if dim is None and name in ("max", "min") else IndexingError  # as torch
+        raise error(f"{name} of no entries", given=f"shape {list(shape)}", fix=fix)
 
 
 @operation

@@ -74,5 +74,5 @@ def pull_jvp(
     cts = {result: ct}
     reverse(reversed(steps), cts, lambda s: cts.get(s.out), pull, lambda a, b: emit("add", a, b))
     for k, t in enumerate(tangents):
-        if t is not None and t in cts:
-            yield k, cts[t]
+        if t is not None:  # each wanted input gets a cotangent, as from every other kind of rule
+            yield k, cts[t] if t in cts else emit("zeros", shape=t.shape, dtype=t.dtype)

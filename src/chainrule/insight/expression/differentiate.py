@@ -101,7 +101,8 @@ def _walk_back(
             elif passed is not None:
                 waiting.append((x, passed))
     return {
-        name: failed.get(name) or _readable(lambda name=name: _collect(name, found[name], lengths))
+        name: failed.get(name)
+        or _readable(lambda name=name: _collect(found[name], lengths.get(name), lengths))
         for name in names
     }
 
@@ -146,16 +147,15 @@ def _passed(
         return product_of([whole, _entry(local, at, lengths)]), None if n is None else at
     product = product_of([whole, local])
     if len(product.parts()) > 2 * MAX_FORMULA:
-        raise _too_long(", ".join(part.args[i].names))
+        raise _too_long()
     return _added_up(product, count, lengths) if count is not None and n is None else product, None
 
 
-def _collect(name: str, found: list[_Cotangent], lengths: Lengths) -> Expression:
+def _collect(found: list[_Cotangent], length: int | None, lengths: Lengths) -> Expression:
     """The sum of what arrived at a name; for a vector the list of its entries, if they differ."""
     if sum(len(ct.parts()) for ct, _ in found) > 10 * MAX_FORMULA:
-        raise _too_long(name)  # before time is spent on adding them up
+        raise _too_long()  # before time is spent on adding them up
     whole, single = sum_of(ct for ct, at in found if at is None), any(at is not None for _, at in found)
-    length = lengths.get(name)
     if length is not None and (single or _length(whole, lengths) is None):
         if length > _LONGEST_LIST and single:
             what = f"the derivative has {length} entries of their own"
@@ -164,12 +164,12 @@ def _collect(name: str, found: list[_Cotangent], lengths: Lengths) -> Expression
             parts = ([_entry(whole, i, lengths), *(ct for ct, at in found if at == i)] for i in range(length))
             whole = Expression("list", tuple(map(sum_of, parts)))
     if len(whole.parts()) > MAX_FORMULA:
-        raise _too_long(name)
+        raise _too_long()
     return whole
 
 
-def _too_long(name: str) -> ExpressionError:
-    return ExpressionError(f"the derivative in '{name}' is too long to read", fix="read its number")
+def _too_long() -> ExpressionError:
+    return ExpressionError("the derivative is too long to read", fix="read its number")
 
 
 # ── vectors ─────────────────────────────────────────────────────────────────────────────────────────────
