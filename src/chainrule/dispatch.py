@@ -305,9 +305,10 @@ def record(
         n.code = frame.f_code
         n.at = frame.f_lasti
     else:
-        _, n.code, n.at = m.scope
+        _, n.code, n.at, _ = m.scope
     if n.__class__ is ScopedNode:
-        n.reading, n.scope = reading, m.scope[0] if m.scope else None
+        n.reading = reading
+        n.scope, n.call = (m.scope[0], m.scope[3]) if m.scope else (None, None)
     if plan is not None:
         _check_inference(nodes, plan.keep)
         n.pull = plan.pull if reading is None else composite_pull

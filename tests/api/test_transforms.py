@@ -113,7 +113,7 @@ def test_a_jacobian_has_the_shape_output_then_input(name, out, inp):
 
 @pytest.mark.parametrize("name", ["jacrev", "jacfwd", "jacobian"])
 def test_jacobians_of_several_arguments_are_a_tuple(name):
-    a, b = getattr(cr, name)(lambda x, y: x * y, (0, 1))(np.array([2.0, 3.0]), np.array([5.0, 7.0]))
+    a, b = getattr(cr, name)(lambda x, y: x * y, argnums=(0, 1))(np.array([2.0, 3.0]), np.array([5.0, 7.0]))
     near(a, np.diag([5.0, 7.0]))
     near(b, np.diag([2.0, 3.0]))
 
@@ -156,8 +156,7 @@ def test_a_pullback_runs_any_number_of_times():
 
 @pytest.mark.parametrize(("argnums", "expected"), [(0, 12.0), (1, 9.0), (-1, 9.0), (-2, 12.0)])
 def test_argnums_counts_from_both_ends(argnums, expected):
-    near(cr.grad(lambda x, y: x**2 * y, argnums)(3.0, 2.0) if argnums in (0, -2) else
-         cr.grad(lambda x, y: x**2 * y, argnums)(3.0, 2.0), expected)  # fmt: skip
+    near(cr.grad(lambda x, y: x**2 * y, argnums)(3.0, 2.0), expected)
 
 
 def test_several_argnums_give_a_tuple_in_their_order():
@@ -353,7 +352,7 @@ def test_control_flow_runs_on_numbers():
             x = x * x if x > 2 else x + 1
         return x
 
-    near(cr.grad(f)(1.5), 4 * 2.5**3)  # 1.5 → 2.5 → 2.5² → 2.5⁴ = 39 → 2.5⁸
+    near(cr.grad(f)(1.5), 8 * 2.5**7)  # 1.5 → 2.5 → 2.5² → 2.5⁴ = 39 → 2.5⁸
 
 
 def test_backward_inside_a_function_stays_inside():

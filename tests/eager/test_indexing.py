@@ -101,7 +101,8 @@ def test_masks_are_tensors_too():
 @pytest.mark.parametrize(
     "key",
     [2, -3, (0, 3), (0, 0, 4), (0, 0, 0, 0), [0, 2], ([0], [3]), np.array([5]), 0.5, [0.5], "a", (..., ...),
-     np.ones((3, 3), bool), np.ones(5, bool), ([0, 1], [0, 1, 2]), (0, [True, False]), {"a": 1}, slice(0.5, 1)],
+     np.ones((3, 3), bool), np.ones(5, bool), ([0, 1], [0, 1, 2]), (0, [True, False]), {"a": 1},
+     slice(0.5, 1)],
     ids=str,
 )  # fmt: skip
 def test_keys_that_name_no_entry_are_errors_with_a_way_out(key):

@@ -1,4 +1,4 @@
-"""Nothing is recursive, nothing grows: chains of 100 000 operations, loops that run for ever, graphs that are freed."""
+"""Nothing is recursive, nothing grows: chains of 100 000 operations, endless loops, graphs that are freed."""
 
 import copy
 import gc
@@ -124,7 +124,7 @@ def test_an_untracked_loop_runs_in_constant_memory():
     def step():
         state["w"] = state["w"] - 0.1 * state["g"]
 
-    # The history that is told reaches 32 to 64 operations back, and breathes; one node kept per step would be over 1 MB.
+    # The history that is told reaches 32 to 64 operations back, and breathes; a node per step would be 1 MB.
     assert growth(step, 5000) < 100_000
 
 

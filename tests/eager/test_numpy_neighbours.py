@@ -13,11 +13,15 @@ V = np.array([0.3, -1.4, 2.2])
 M = np.array([[0.5, 1.5, -0.25], [2.0, -1.0, 0.75]])
 S = np.array([[2.0, 0.5], [0.25, 1.0]])
 
+EVERYWHERE = [
+    *["sin", "cos", "tan", "exp", "expm1", "exp2", "tanh", "sinh", "cosh", "arctan", "arcsinh"],
+    *["square", "negative", "absolute", "sign", "floor", "ceil", "trunc", "rint"],
+]
+POSITIVE = ["log", "log2", "log10", "log1p", "sqrt", "reciprocal"]
 # name → (function of one array, point)
 FUNCTIONS = {
-    **{name: (getattr(np, name), V) for name in
-       ["sin", "cos", "tan", "exp", "expm1", "exp2", "tanh", "sinh", "cosh", "arctan", "arcsinh", "square", "negative", "absolute", "sign", "floor", "ceil", "trunc", "rint"]},
-    **{name: (getattr(np, name), np.abs(V)) for name in ["log", "log2", "log10", "log1p", "sqrt", "reciprocal"]},
+    **{name: (getattr(np, name), V) for name in EVERYWHERE},
+    **{name: (getattr(np, name), np.abs(V)) for name in POSITIVE},
     **{name: (getattr(np, name), V / 4) for name in ["arcsin", "arccos", "arctanh"]},
     "arccosh": (np.arccosh, np.abs(V) + 1.5),
     "abs": (abs, V),

@@ -30,8 +30,8 @@ def test_a_number_is_formatted_like_a_float(s, spec):
 
 
 def test_percent_formats_take_numbers(s):
-    assert "%.2f" % s == "2.57"
-    assert "%.2f" % s.item() == "2.57"
+    assert "%.2f" % s == "2.57"  # noqa: UP031
+    assert "%.2f" % s.item() == "2.57"  # noqa: UP031
 
 
 def test_a_vector_is_formatted_like_its_repr(v):

@@ -1,4 +1,4 @@
-"""Writes into tensors and through views of them, against the same function written without changes in place."""
+"""Writes into tensors and through views of them, against the same function without changes in place."""
 
 import numpy as np
 import pytest
@@ -113,9 +113,12 @@ def _none_and_ellipsis(y, x):
     y[..., None, 0] = x[:, 2:]
 
 
-# name → (in place, the same with NumPy). NumPy's own assignment is the reference of the values.
-PROGRAMS = {f.__name__: f for f in list(globals().values()) if getattr(f, "__name__", "").startswith("_") and callable(f)
-            and getattr(f, "__code__", None) is not None and f.__code__.co_varnames[:2] == ("y", "x")}  # fmt: skip
+def _programs():
+    functions = [f for f in list(globals().values()) if hasattr(f, "__code__")]
+    return {f.__name__: f for f in functions if f.__code__.co_varnames[:2] == ("y", "x")}
+
+
+PROGRAMS = _programs()
 
 
 def run(program, x):

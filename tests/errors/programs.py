@@ -163,7 +163,7 @@ def matrix_shapes_that_do_not_fit():
 
 
 def list_as_operand():
-    cr.tensor([1.0, 2.0]) + [1.0, 2.0]
+    cr.tensor([1.0, 2.0]) * [1.0, 2.0]
 
 
 def dim_out_of_range():

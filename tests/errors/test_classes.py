@@ -78,9 +78,11 @@ def raises_without_a_fix(root: Path) -> list[str]:
     for folder in ("api", "eager", "ops", "tape"):
         for path in sorted((root / folder).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
-                    if not any(k.arg == "fix" for k in node.keywords):
-                        found.append(f"{path.relative_to(root)}:{node.lineno}")
+                made = (
+                    isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+                )
+                if made and not any(k.arg == "fix" for k in node.keywords):
+                    found.append(f"{path.relative_to(root)}:{node.lineno}")
     return found
 
 

@@ -48,7 +48,7 @@ MATMULS = [
 
 
 def check_gradients(f, arrays):
-    """Reverse and forward mode against central differences (exact up to rounding for products, of degree ≤ 3)."""
+    """Reverse and forward mode against central differences (almost exact: products of degree ≤ 3)."""
     out = f(*map(cr.tensor, arrays))
     ct = RNG.normal(size=out.shape)
     ts = [RNG.normal(size=a.shape) for a in arrays]

@@ -1,4 +1,4 @@
-"""The dtype of a result: torch's table, for all pairs of dtypes, with and without dimensions, and Python numbers."""
+"""The dtype of a result: torch's table, for all pairs of dtypes, 0-d tensors and Python numbers."""
 
 import json
 from pathlib import Path

@@ -164,6 +164,12 @@ def test_bits_of_whole_numbers_are_refused_by_name(op):
         op(cr.tensor([1, 2]), cr.tensor([3, 1]))
 
 
+def test_a_float_exponent_makes_whole_numbers_floating_point():
+    assert (cr.tensor(2) ** -1.0).item() == 0.5
+    with pytest.raises(RuntimeError, match="negative powers"):
+        cr.tensor(2) ** -1
+
+
 @pytest.mark.parametrize("op", [lambda t: t - t, lambda t: -t], ids=["-", "neg"])
 def test_truth_values_are_not_subtracted(op):
     with pytest.raises(TypeError) as info:

@@ -176,6 +176,10 @@ def _tame(t: Any) -> bool:
     return v.size <= 64 and bool(np.all(np.isfinite(v)) and np.all(np.abs(v.astype(float)) <= LIMIT))
 
 
+def _overlap(a: Any, b: Any) -> bool:
+    return bool(np.may_share_memory(a.detach().numpy(), b.detach().numpy()))
+
+
 def _apart(v: np.ndarray) -> bool:
     """No two entries alike: no ties."""
     flat = np.sort(v.reshape(-1))
@@ -422,6 +426,8 @@ def _in_place(m: Maker) -> str:
     x = m.r.choice(computed[-4:])
     kind = m.r.choice("operator operator method unary unary key key key fill copy".split())
     other = m.r.choice((m.floating(), str(m.const())))
+    if other in m.names and _overlap(m.names[x], m.names[other]):
+        other = f"{other}.clone()"  # torch's forward mode is wrong for `a *= a`
     if kind == "operator":
         return f"{x} {m.r.choice(('+=', '-=', '*='))} {other}"
     if kind == "method":

@@ -1,4 +1,4 @@
-"""Where we differ from PyTorch on purpose: deliberate_differences.json, which the tests against PyTorch read too."""
+"""Where we differ from PyTorch on purpose: deliberate_differences.json, for the tests against PyTorch too."""
 
 import json
 import warnings

@@ -153,7 +153,7 @@ def test_a_hook_may_remove_itself():
 
 
 def test_hooks_take_part_in_second_derivatives():
-    """g = 2y·x·2x with y = x². The second backward passes y too: ∂g/∂y = 4x² times the hook's x times 2x, plus ∂g/∂x = 8xy."""
+    """g = 2y·x·2x with y = x². The second backward runs the hook too: ∂g/∂y·x·2x + ∂g/∂x = 4x²·x·2x + 8xy."""
     x = leaf(2.0)
     y = x**2
     y.register_hook(lambda g: g * x)

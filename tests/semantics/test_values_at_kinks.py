@@ -8,7 +8,7 @@ import chainrule as cr
 INF, NAN = np.inf, np.nan
 HALF = 0.5
 
-# id → (function, point(s), gradient in each argument). Expected values are the table's column "exact" and the rules above it.
+# id → (function, point(s), gradient in each argument). Expected: the table's column "exact".
 FIRST = {
     "abs at 0": (cr.abs, [0.0], [0.0]),
     "relu at 0": (cr.relu, [0.0], [0.0]),
@@ -43,7 +43,8 @@ FIRST = {
     "where(x > 0, sqrt x, 0)": (
         lambda x: cr.where(x > 0, cr.sqrt(x), 0.0).sum(), [[0.0, 4.0, -1.0]], [[0.0, 0.25, 0.0]]),
     "double where": (
-        lambda x: cr.where(x > 0, cr.sqrt(cr.where(x > 0, x, 1.0)), 0.0).sum(), [[0.0, 4.0, -1.0]], [[0.0, 0.25, 0.0]]),
+        lambda x: cr.where(x > 0, cr.sqrt(cr.where(x > 0, x, 1.0)), 0.0).sum(),
+        [[0.0, 4.0, -1.0]], [[0.0, 0.25, 0.0]]),
     "x[x > 0].sqrt()": (lambda x: x[x > 0].sqrt().sum(), [[0.0, 4.0, -1.0]], [[0.0, 0.25, 0.0]]),
     "where(x != 0, sin(x)/x, 1) at 0": (lambda x: cr.where(x != 0, cr.sin(x) / x, 1.0), [0.0], [0.0]),
     "x log x at 0": (lambda x: x * cr.log(x), [0.0], [NAN]),
@@ -80,8 +81,8 @@ FIRST = {
         lambda x: x.round() + x.floor() + x.ceil() + x.sign() + x.trunc(), [0.5], [0.0]),
 }  # fmt: skip
 
-# id → (function, point, second derivative). At these points the function is twice differentiable, or the chosen first
-# derivative is, by the entry of the table: |x|' = sign(x), relu' = (x > 0).
+# id → (function, point, second derivative). There the function is twice differentiable, or its chosen first
+# derivative is differentiable by the entry of the table: |x|' = sign(x), relu' = (x > 0).
 SECOND = {
     "abs at 0": (cr.abs, 0.0, 0.0),
     "relu at 0": (cr.relu, 0.0, 0.0),
@@ -137,7 +138,7 @@ def recorded(f, points):
 MODES = {m.__name__: m for m in (backward, autograd_grad, functional_grad, by_rows, by_columns, recorded)}
 
 
-# One tangent per entry: the entry that is held still has the tangent 0, and 0·∞ is NaN (rule 4, an active route).
+# One tangent per entry: the entry that is held still has the tangent 0, and 0·∞ is NaN (rule 4).
 NAN_BY_COLUMNS = {"norm(p=0.5) at (0, 1)": [[NAN, NAN]]}
 
 
@@ -189,7 +190,7 @@ def test_a_value_is_what_the_code_as_written_computes():
 
 
 def test_forty_sigmoids_in_float64_do_not_lose_the_slope():
-    """The table's row has 400 in float32, where the true slope is below the smallest number; 40 in float64 is not."""
+    """The table's row has 400 in float32, where the slope is below the smallest number; 40 in float64 are not."""
 
     def f(x):
         for _ in range(40):

@@ -48,7 +48,7 @@ class _Run:
         self, f: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], argnums: Any, has_aux: bool
     ) -> None:
         _function(f, "grad, jvp or jacobian")
-        self.single = isinstance(argnums, int)
+        self.single = not isinstance(argnums, tuple | list)
         nums = (argnums,) if self.single else tuple(argnums)
         self.nums = [_position(k, len(args)) for k in nums]
         self.recorded = current().grad

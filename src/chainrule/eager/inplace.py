@@ -1,7 +1,7 @@
 """In-place operations, views and indexing assignment.
 
-No version counters: an in-place change moves the tensor to a new node and marks the old one as overwritten, with the
-line. Backward looks at the marks only where a node was recorded before the last of them.
+No version counters: an in-place change moves the tensor to a new node and marks the old one as overwritten,
+with the line. Backward looks at the marks only where a node was recorded before the last of them.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ def refresh(t: Any) -> Node:
 dispatch.refresh = refresh
 
 
-# What an in-place operation itself keeps for the backward pass is the old value: it works on a copy where its rule reads
-# its inputs, and the overwrite counts from before the operation, so that only what was recorded earlier is stale.
+# What an in-place operation itself keeps for the backward pass is the old value: it works on a copy where its
+# rule reads its inputs, and the overwrite counts from before the operation: only what was recorded earlier is
+# stale.
 _READS_NOTHING = frozenset({"add_", "sub_", "neg_"})
 
 
@@ -97,7 +98,7 @@ def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:
 
 
 def _rewritten(t: Any, n: Node) -> None:
-    """An untracked leaf begins anew; a gradient keeps its owner, who is told that it is no sum of backwards now."""
+    """An untracked leaf begins anew; a gradient keeps its owner, who is told that it is no sum any more."""
     params = t.n.params
     if params and "gradient_of" in params:
         owner = params["gradient_of"]
@@ -132,7 +133,8 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
     if t.v.__class__ is np.ndarray and not t.v.flags.writeable:
         raise ArgumentError(
             f"{name} would write to memory that several entries share, or that may not be written",
-            given=f"shape {list(t.shape)}, an expanded tensor or a read-only array", fix="write to a copy: x = x.clone()",
+            given=f"shape {list(t.shape)}, an expanded tensor or a read-only array",
+            fix="write to a copy: x = x.clone()",
         )  # fmt: skip
     have, want = type_of(t.v).dtype, type_of(new.v).dtype
     if pair(have, want).kind != have.kind and have.kind != want.kind:
@@ -169,7 +171,7 @@ def _write_root(t: Any, root: Any, value: Node, tracked: bool) -> None:
 
 
 def _region(view: View, root: Any) -> tuple[Any, list[Any], tuple[int, ...] | None]:
-    """Where a view lies in its root: one basic key, or the flat positions (then the root's shape is returned)."""
+    """Where a view lies in its root: one basic key, or the flat positions, with the root's shape."""
     if len(view.ops) == 1 and view.ops[0][0].name == "index":
         return view.ops[0][1]["spec"], [], None
     places = np.arange(root.v.size).reshape(root.v.shape)
@@ -206,7 +208,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
 
 
 def _last_ones(v: Any, x: Any, arrays: list[Any], spec: Any) -> Any:
-    """Of the values written to one place only the last remains: the others are 0 here, and get no gradient."""
+    """Of the values written to one place only the last remains: the others become 0, and get no gradient."""
     places = np.arange(x.numel()).reshape(x.shape)[numpy_key(spec, tuple(arrays))].reshape(-1)
     order = np.arange(places.size)
     last = np.empty(x.numel(), np.intp)
@@ -232,7 +234,8 @@ def _fit(v: Any, t: Any, name: str) -> Any:
     shape, dtype = t.shape, t.dtype
     if v.dtype.kind == "c" and dtype.kind != "c":
         raise DtypeError(
-            f"the value of the {name} is complex and would lose its imaginary part", given=f"{v.dtype} into {dtype}",
+            f"the value of the {name} is complex and would lose its imaginary part",
+            given=f"{v.dtype} into {dtype}",
             fix="make the tensor complex first, or assign the real part",
         )  # fmt: skip
     if v.dtype != dtype:
@@ -266,7 +269,7 @@ _ON_FLOATS = {
 
 
 def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
-    """The update step: same dtype, shapes that fit, nothing recorded. Done in the memory of `t`, in one pass."""
+    """The update step: same dtype, shapes that fit, nothing recorded; in the memory of `t`, in one pass."""
     v = t.v
     if t.base is not None:
         return False

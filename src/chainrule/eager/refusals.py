@@ -132,7 +132,7 @@ def _reason(q: Node) -> tuple[str, str] | None:
     dtype = type_of(q.out).dtype
     if dtype == np.bool_:
         return (
-            f"the gradient ends at a comparison, which is true or false and does not change by little: {where}",
+            f"the gradient ends at a comparison, which does not change by little: {where}",
             "use a smooth surrogate, e.g. sigmoid(k * x) for x > 0",
         )
     if q.name == "cast":

@@ -415,7 +415,7 @@ def _matrix(n: Node, q: Node) -> str:
 def _groups(nodes: list[Node], root: Node) -> tuple[dict[Node, frozenset[Node]], dict[Node, Node]]:
     """Nodes of one user-level operation: result → its parts, and part → result.
 
-    A part belongs to its readers' operation if all of them are of that operation, on the same instruction.
+    A part belongs to its readers' operation if all of them are of the same call.
     """
     readers: dict[Node, list[Node]] = {}
     if not any(n.scope for n in nodes):
@@ -430,7 +430,7 @@ def _groups(nodes: list[Node], root: Node) -> tuple[dict[Node, frozenset[Node]],
             continue
         heads = {head.get(r) for r in readers.get(n, ())}
         first = heads.pop() if len(heads) == 1 and n is not root else None
-        same = first is not None and (first.scope, first.code, first.at) == (n.scope, n.code, n.at)
+        same = first is not None and first.call == n.call
         head[n] = first if same and first is not None else n
     parts: dict[Node, set[Node]] = {}
     for n, h in head.items():

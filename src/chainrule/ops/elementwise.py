@@ -218,7 +218,7 @@ def power(x: Any, y: Any) -> Any:
     try:
         if n is None or not isinstance(x, dispatch.Handle):
             return bind(TABLE["pow"], x, y)
-        if n < 0 and not is_inexact(x.dtype):
+        if n < 0 and y.__class__ is int and not is_inexact(x.dtype):
             raise DtypeError(
                 "whole numbers have no negative powers among whole numbers", given=f"{x.dtype} ** {y}",
                 fix="make the base floating point, e.g. x.double()",

@@ -82,7 +82,7 @@ class Walk:
         if g is None:
             raise _independent(out)
         self.g = g = settle(g, w)
-        self.value = v if v.__class__ is float else v.item()
+        self.value = v if v.__class__ is float else _real(v.item())
         self.norm = norm = abs(g) if self.plain else norm_of(g)
         self.values.append(self.value)
         self.norms.append(norm)
@@ -183,6 +183,13 @@ def norm_of(g: Point) -> float:
 
 def _largest(move: np.ndarray, size: int) -> float:
     return max(map(abs, move.ravel().tolist())) if size <= _SMALL else float(np.abs(move).max())
+
+
+def _real(v: Any) -> float:
+    if v.__class__ is not complex:
+        return v
+    raise NotScalarError("the function returns a complex number, and of two neither is the smaller", given=str(v),
+                         fix="return its real part, or abs(…) of it")  # fmt: skip
 
 
 # --- a function that is not one that can be minimised --------------------------------------------------

@@ -1,7 +1,7 @@
 """Memory that several tensors look at without a common history: detached tensors, NumPy arrays wrapped twice.
 
-An overwrite is marked at the node of the tensor that was written. Tensors that share its memory behind the back of the
-tape are found here, by the array that owns the memory.
+An overwrite is marked at the node of the tensor that was written. Tensors that share its memory behind the
+back of the tape are found here, by the array that owns the memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.source import Source
 
-# id of an owning array → its weak reference (which removes the entry), and the last overwrite as (serial, source).
+# id of an owning array → its weak reference (it removes the entry), and the last overwrite
 _SHARED: dict[int, list[Any]] = {}
 
 

@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any
 
+from chainrule.tape.node import next_serial
+
 from chainrule.errors import ArgumentError
 from chainrule.source import here
 
@@ -26,7 +28,7 @@ class Mode:
     grad, inference
         Whether operations are recorded; whether results may never be.
     scope
-        `(name, code, lasti)` of the user-level operation that is running, so that softmax is one step, not five.
+        `(name, code, lasti, serial)` of the user-level operation that is running, so that softmax is one step, not five.
     frame, outer
         In a generator: the frame in which this mode holds, and the mode outside of it.
     """
@@ -37,7 +39,7 @@ class Mode:
         self,
         grad: bool,
         inference: bool = False,
-        scope: tuple[str, CodeType, int] | None = None,
+        scope: tuple[str, CodeType, int, int] | None = None,
         frame: FrameType | None = None,
         outer: Mode | None = None,
     ) -> None:
@@ -270,7 +272,7 @@ class scope:
     def __init__(self, name: str, code: CodeType, lasti: int) -> None:
         self._before = _MODE.get()
         m = current()
-        self._now = m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti))
+        self._now = m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti, next_serial()))
 
     def __enter__(self) -> None:
         _MODE.set(self._now)

@@ -73,6 +73,7 @@ class Node:
 
     reading: Reading | None = None  # what a recognised composite is read as (`Composite` nodes)
     scope: str | None = None  # the user-level operation this one is a part of
+    call: int | None = None  # its serial number: which call of that operation
 
     @property
     def source(self) -> Source:
@@ -114,7 +115,7 @@ class Node:
 class ScopedNode(Node):
     """A node inside a user-level operation, or one that is read as another function."""
 
-    __slots__ = ("reading", "scope")
+    __slots__ = ("call", "reading", "scope")
 
 
 class Leaf(Node):
