@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": GRAPHS | {"transforms", "passes", "tape", "dispatch", "ops", "eager"},
     "api": ENGINE,
     "testing": ENGINE | {"api"},
-    "optim": ENGINE | {"api"},
+    "optim": ENGINE | {"api", "draw"},
     "draw": {"errors"},
     "insight": PYTHON - {"codegen"} | {PUBLIC, "codegen.report", "draw"},
     "cli": {PUBLIC, *GROUND, "api", "insight", "draw"},

@@ -64,6 +64,7 @@ _LAZY = {
     "why": "chainrule.insight.why",
     "graph": "chainrule.insight.picture",
     "graph_of": "chainrule.record.from_tape",
+    "minimize": "chainrule.optim",
 }
 
 

@@ -190,7 +190,7 @@ def test_a_value_is_what_the_code_as_written_computes():
 
 
 def test_forty_sigmoids_in_float64_do_not_lose_the_slope():
-    """The table's row has 400 in float32, where the slope is below the smallest number; 40 in float64 are not."""
+    """The row has 400 in float32, where the slope is below the smallest number; 40 in float64 are not."""
 
     def f(x):
         for _ in range(40):

@@ -22,7 +22,7 @@ from chainrule.ops.index import numbers_first, picked, spec_of
 from chainrule.source import Source, user_frame
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
-from chainrule.tape.memory import note_written
+from chainrule.tape.memory import note_written, owner
 from chainrule.tape.modes import current, enable_grad, scope
 from chainrule.tape.node import Leaf, Node, next_serial, small
 from chainrule.tape.numbers import quiet
@@ -70,10 +70,10 @@ def _tracked(a: Any) -> bool:
 
 
 def _apart(a: Any, t: Any) -> Any:
-    """`a` with its value in memory of its own, if `t` is going to overwrite it."""
+    """`a` with its value in memory of its own, if it lies in the memory of `t`: now or later it is overwritten."""
     if not isinstance(a, Handle) or a.v.__class__ is not np.ndarray or t.v.__class__ is not np.ndarray:
         return a
-    return dispatch.wrap(np.array(a.v), node_of(a)) if np.may_share_memory(a.v, t.v) else a
+    return dispatch.wrap(np.array(a.v), node_of(a)) if owner(a.v) is owner(t.v) else a
 
 
 def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:

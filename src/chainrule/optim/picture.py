@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,11 +36,13 @@ def path(r: Descent) -> Drawing:
     picked = [spots[i] for i in sorted({round(i * (len(spots) - 1) / _POINTS) for i in range(_POINTS + 1)})]
     ranges = [_range([p[i] for p in (*picked, end)]) for i in (0, 1)]
     first, second = r.unknowns
-    return plot_contour(
+    drawing = plot_contour(
         *sample_grid(_value_at(r), *ranges), path=[*picked, end],
         points=[(*spots[0], "start"), (*end, f"after {r.at_step} steps")],
         title=f"L along the descent: {r.status}", labels=(first, second),
     )  # fmt: skip
+    route = replace(drawing.paths[0], label=f"descent, {r.steps} steps")
+    return replace(drawing, paths=(route,))
 
 
 def _value_at(r: Descent) -> Any:

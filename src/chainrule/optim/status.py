@@ -95,8 +95,9 @@ def oscillating(s: Walk) -> str | None:
     """For 64 steps neither L nor ‖∇L‖ got below what they had been, and each step turns back on the one before.
 
     Looked at every 16 steps. A factor of −0.9999 per step still gets somewhere and shows in the window; −1 does not.
+    A circle of rounding is left to `repeating`, which knows its length.
     """
-    if s.k % 16 or len(s.norms) < WINDOW or not opposed(s.g, s.old_g, 0.9):
+    if s.k % 16 or len(s.norms) < WINDOW or not opposed(s.g, s.old_g, 0.9) or of_rounding(s):
         return None
     half = WINDOW // 2
     for series in (s.norms, s.values):

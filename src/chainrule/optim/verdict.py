@@ -136,8 +136,9 @@ def _why_stalled(r: Descent) -> list[str]:
     gap = float(abs(ahead - w[i]))
     half = "less than half of that" if step < gap / 2 else "half of that, and rounds to the even one"
     lines = [
-        f"next {kind} after {names[i]} = {w[i].item():.8g} is {gap:.1e} away; your step lr·|∂L/∂{names[i]}| = {step:.3e}",
-        f"is {half}, so w - lr·grad rounds back to w.{_froze(r)}",
+        f"next {kind} after {names[i]} = {w[i].item():.8g} is {gap:.1e} away; "
+        f"your step lr·|∂L/∂{names[i]}| = {step:.3e} is {half},",
+        f"so w - lr·grad rounds back to w.{_froze(r)}",
         f"{kind} with lr = {r.lr:g} cannot get below ‖∇L‖ ≈ {r.norm:.1e} here.     "
         f"{r.maxiter - _last_move(r)} of the {r.maxiter} steps would change nothing.",
     ]  # fmt: skip
@@ -151,7 +152,7 @@ def _last_move(r: Descent) -> int:
 def _froze(r: Descent) -> str:
     moves, names = sorted(r.evidence.last_move.items(), key=lambda m: (m[1], m[0])), r.unknowns
     if len(moves) < 2:
-        return ""
+        return f" ({names[0]} last moved with step {_last_move(r)}.)" if len(names) == 1 else ""
     (first, early), (last, late) = moves[0], moves[-1]
     if early == late:
         return f" (All froze after step {late}.)"
@@ -175,7 +176,10 @@ def _around(r: Descent) -> tuple[float, float]:
 def _why_oscillating(r: Descent) -> list[str]:
     if r.norm > r.tol >= r.evidence.old_norm:
         return ["the last step led away from a point that was good enough: lr is too large for the minimum."]
-    return ["lr times the curvature is 2 in some direction (2/lr = " f"{2 / r.lr:.4g}): a step goes twice as far as the minimum is."]
+    return [
+        f"each step goes twice as far as the minimum is: the curvature there is 2/lr = {2 / r.lr:.4g},",
+        "or the minimum is a kink (abs, norm, max), where ∇L does not get smaller.",
+    ]
 
 
 def _why_diverged(r: Descent) -> list[str]:
@@ -254,6 +258,8 @@ def _cures_of_rounding(r: Descent) -> list[Any]:
 
 def _smaller_rate(r: Descent) -> list[Any]:
     cure = cures.other_rate(r, up=False) if cures.affordable(r) else None
+    if cure is None and r.status == "oscillating":
+        return ["a smaller lr brings w nearer to the minimum; at a kink ‖∇L‖ stays above tol with any lr"]
     return [cure or "a smaller lr"]
 
 
