@@ -63,7 +63,9 @@ def test_the_public_surface_is_the_one_that_is_written_down():
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_name_says_what_it_does(module):
     m = importlib.import_module(f"chainrule.{module}".rstrip("."))
-    silent = [n for n in names_of(module) if callable(getattr(m, n)) and not (getattr(m, n).__doc__ or "").strip()]
+    silent = [
+        n for n in names_of(module) if callable(getattr(m, n)) and not (getattr(m, n).__doc__ or "").strip()
+    ]
     assert silent == []
 
 
@@ -75,7 +77,7 @@ def test_every_tensor_method_says_what_it_does():
 
 def test_a_name_that_is_not_there_is_refused_by_name():
     with pytest.raises(AttributeError, match="did you mean 'tensor'"):
-        cr.tensr  # noqa: B018
+        cr.tensr
 
 
 if __name__ == "__main__":

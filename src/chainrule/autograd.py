@@ -57,7 +57,9 @@ def grad(
     >>> g, cr.autograd.grad(g, x)
     (tensor(27., grad_fn=<MulBackward0>), (tensor(18.),))
     """
-    return _engine.grad(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
+    return _engine.grad(
+        outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads
+    )
 
 
 @boundary

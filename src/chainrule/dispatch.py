@@ -1,7 +1,7 @@
 """The one place that runs and records operations.
 
-`bind` is the general way and the definition. In front of it stand two kinds of closures made from the table, `unary`
-and `binary`: where all operands are plain floats they do the same with nothing in between; anything else goes to `bind`.
+`bind` is the general way and the definition. In front of it stand closures made from the table, `unary` and
+`binary`: where all operands are plain floats they do the same with nothing in between; anything else goes to `bind`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,11 @@ from chainrule.ir.types import type_of
 from chainrule.source import trim, user_frame
 from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
 from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
-from chainrule.tape import numbers
 from chainrule.tape.modes import PLAIN, Mode, current, mode
-from chainrule.tape.numbers import quiet
 from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
+from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
-from chainrule.tape.pull import array_pull, composite_pull, scalar_function, scalar_pull, settle
+from chainrule.tape.pull import array_pull, composite_pull, scalar_function, scalar_pull
 
 _ndarray = np.ndarray
 
@@ -66,7 +65,9 @@ class View:
 
 
 Tensor: Any = Handle  # eager.tensor puts its class here when it is imported
-refresh: Callable[[Any], Node]  # eager.inplace: the node of a view whose base was changed in place
+_REFRESH: list[
+    Callable[[Any], Node]
+] = []  # eager.inplace: the node of a view whose base was changed in place
 
 
 def node_of(t: Any) -> Node:
@@ -78,7 +79,7 @@ def node_of(t: Any) -> Node:
         n = t.n
         if base.n is (n.a[0] if n.p.nary else n.a):
             return n
-    return refresh(t)
+    return _REFRESH[0](t)
 
 
 def wrap(v: Any, n: Node) -> Any:
@@ -98,7 +99,9 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
     m = current()
     values, nodes, strong = operands(args)
-    if p.on_complex is not None and any(v.__class__ is complex or getattr(v, "dtype", FLOAT64).kind == "c" for v in values):
+    if p.on_complex is not None and any(
+        v.__class__ is complex or getattr(v, "dtype", FLOAT64).kind == "c" for v in values
+    ):
         return p.on_complex(emit, *args, **params)
     if (p.kind == "elementwise" or p.name in _PROMOTED) and not _one_dtype(values, strong):
         promote(p, values, nodes, strong, m)
@@ -109,7 +112,12 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     t.v = np.float64(out) if m.inference and out.__class__ is float else out  # not for the quick ways
     t.n = record(p, values, nodes, out, params, m)
     t.base = None
-    if p.view and out.__class__ is _ndarray and isinstance(args[0], Handle) and np.may_share_memory(out, values[0]):
+    if (
+        p.view
+        and out.__class__ is _ndarray
+        and isinstance(args[0], Handle)
+        and np.may_share_memory(out, values[0])
+    ):
         t.base = view_of(args[0], p, params)
     return t
 
@@ -198,7 +206,7 @@ def promote(p: Primitive, values: list[Any], nodes: list[Node | None], strong: l
     if all(v.__class__ is float for v in values[first:]) and any(strong[first:]):
         return
     dtype = result_dtype(values[first:], strong[first:])
-    if p.result == "inexact" and not is_inexact(dtype) or p.name in _FLOATING and not is_inexact(dtype):
+    if (p.result == "inexact" and not is_inexact(dtype)) or (p.name in _FLOATING and not is_inexact(dtype)):
         dtype = get_default_dtype()
     for k in range(first, len(values)):
         v = values[k]
@@ -285,7 +293,12 @@ def _names(p: Primitive, count: int) -> tuple[str, ...]:
 
 
 def record(
-    p: Primitive, values: Sequence[Any], nodes: Sequence[Node | None], out: Any, params: dict[str, Any], m: Mode
+    p: Primitive,
+    values: Sequence[Any],
+    nodes: Sequence[Node | None],
+    out: Any,
+    params: dict[str, Any],
+    m: Mode,
 ) -> Node:
     """The node of an operation: tracked if a gradient can flow through it, else a bounded piece of history."""
     plan = reading = None
@@ -332,13 +345,13 @@ def record(
 
 
 def _all_floats(values: Sequence[Any]) -> bool:
-    return all([v.__class__ is float for v in values])
+    return all(v.__class__ is float for v in values)
 
 
 def _any_complex(values: Sequence[Any], out: Any) -> bool:
     if out.__class__ is not float and out.dtype.kind == "c":
         return True
-    return any([v.__class__ is not float and hasattr(v, "dtype") and v.dtype.kind == "c" for v in values])
+    return any(v.__class__ is not float and hasattr(v, "dtype") and v.dtype.kind == "c" for v in values)
 
 
 def _small(v: Any) -> Any:
@@ -428,7 +441,7 @@ def unary(p: Primitive, watch: bool = False) -> Callable[[Any], Any]:
 
     def op(x: Any) -> Any:
         nonlocal pull
-        if x.__class__ is not Tensor or mode() is not PLAIN or watch and x.n.pull is not None:
+        if x.__class__ is not Tensor or mode() is not PLAIN or (watch and x.n.pull is not None):
             try:
                 return bind(p, x)
             except Exception as err:
@@ -544,7 +557,7 @@ def _array_operand(x: Any) -> tuple[Any, Node | None]:
     c = x.__class__
     if c is Tensor:
         v = x.v
-        if v.__class__ is float or v.__class__ is _ndarray and v.dtype is FLOAT64 and v.ndim:
+        if v.__class__ is float or (v.__class__ is _ndarray and v.dtype is FLOAT64 and v.ndim):
             return v, x.n if x.base is None else node_of(x)
     elif c is float or c is int:
         return float(x), None
@@ -560,7 +573,7 @@ def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
         return None
     u, a = _array_operand(x)
     v, b = _array_operand(y)
-    if u is None or v is None or u.__class__ is float and v.__class__ is float:
+    if u is None or v is None or (u.__class__ is float and v.__class__ is float):
         return None
     with quiet():
         try:
@@ -602,8 +615,7 @@ def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
         if (
             mode() is not PLAIN
             or v.__class__ is not float
-            or x.__class__ is not float
-            and x.__class__ is not int
+            or (x.__class__ is not float and x.__class__ is not int)
         ):
             try:
                 out = None if watch else _arrays(p, x, y, _getframe(1))
@@ -686,7 +698,13 @@ def entry(x: Any, key: int) -> Any:
     """`x[k]` of a vector, a 0-d view; None where the general way is needed."""
     v, a = x.v, x.n
     params = _ENTRY.get(key)
-    if params is None or x.base is not None or v.__class__ is not _ndarray or v.ndim != 1 or mode() is not PLAIN:
+    if (
+        params is None
+        or x.base is not None
+        or v.__class__ is not _ndarray
+        or v.ndim != 1
+        or mode() is not PLAIN
+    ):
         return None
     if not -len(v) <= key < len(v):
         return None

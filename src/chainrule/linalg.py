@@ -32,11 +32,14 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
     >>> cr.linalg.norm(cr.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor(5.)
     """
-    if ord is not None and dim is None and A.dim() == 2 or isinstance(dim, tuple) and len(dim) == 2 and ord not in (None, "fro"):
+    if (ord is not None and dim is None and A.dim() == 2) or (
+        isinstance(dim, tuple) and len(dim) == 2 and ord not in (None, "fro")
+    ):
         from chainrule.errors import UnsupportedError
 
         raise UnsupportedError(
-            f"the matrix norm of order {ord!r} is not there", fix="give dim= for a vector norm, or use ord=None (Frobenius)"
+            f"the matrix norm of order {ord!r} is not there",
+            fix="give dim= for a vector norm, or use ord=None (Frobenius)",
         )
     return _norm(A, 2 if ord is None else ord, dim, keepdim, dtype)
 

@@ -5,4 +5,16 @@ from chainrule.ops.reduce import log_softmax, logsumexp, softmax
 
 expit = sigmoid
 
-__all__ = ["erf", "erfc", "exp2", "expit", "expm1", "log1p", "log_softmax", "logsumexp", "round", "softmax", "xlogy"]
+__all__ = [
+    "erf",
+    "erfc",
+    "exp2",
+    "expit",
+    "expm1",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "round",
+    "softmax",
+    "xlogy",
+]

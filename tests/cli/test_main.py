@@ -18,9 +18,10 @@ def test_alone_it_lists_what_can_be_done(run: Any) -> None:
     title = "Gradients you can question."
     assert run().stdout == (
         f"{title}{f'chainrule {chainrule.__version__}':>{80 - len(title)}}\n"
-        '  chainrule grad "4*w + w**3" w=1   value, gradient, and why\n'
-        "  chainrule tour                    the lecture's cases, checked, as a report\n"
-        "  chainrule doctor                  what works here, and how to get the rest\n"
+        '  chainrule grad "4*w + w**3" w=1    value, gradient, and why\n'
+        '  chainrule descend "(w-3)**2" w=0   step by step downhill, and how it ended\n'
+        "  chainrule tour                     the lecture's cases, checked, as a report\n"
+        "  chainrule doctor                   what works here, and how to get the rest\n"
     )
 
 
@@ -33,7 +34,7 @@ def test_version(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["grad"], ["tour"], ["doctor"]], ids=lambda words: " ".join(words) or "alone"
+    "words", [[], ["grad"], ["descend"], ["tour"], ["doctor"]], ids=lambda words: " ".join(words) or "alone"
 )
 def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, words: list[str]) -> None:
     result = run(*words, "--help")
@@ -52,7 +53,7 @@ def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, 
         ),
         (["Doctor"], "did you mean  chainrule doctor  ?"),
         (["4*w+w**3", "w=1"], 'did you mean  chainrule grad "4*w+w**3" w=1  ?'),
-        (["zzz"], "use one of: grad, tour, doctor"),
+        (["zzz"], "use one of: grad, descend, tour, doctor"),
         (["--colour"], "there is no option '--colour'"),
         (["doctor", "--josn"], "there is no option '--josn'"),
     ],

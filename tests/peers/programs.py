@@ -186,7 +186,7 @@ def _apart(v: np.ndarray) -> bool:
     return bool(np.all(np.diff(flat) > MARGIN / 10))
 
 
-_FREE = "sin cos tanh sigmoid atan asinh erf square neg exp sinh cosh expm1 exp2 erfc positive".split()
+_FREE = ["sin", "cos", "tanh", "sigmoid", "atan", "asinh", "erf", "square", "neg", "exp", "sinh", "cosh", "expm1", "exp2", "erfc", "positive"]
 _DOMAIN: dict[str, Callable[[np.ndarray], Any]] = {
     **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), lambda v: v > MARGIN),
     **dict.fromkeys(("asin", "acos", "atanh"), lambda v: np.abs(v) < 1 - MARGIN),
@@ -211,7 +211,7 @@ def _unary(m: Maker) -> str:
 
 
 def _binary(m: Maker) -> str:
-    kind = m.r.choice("arith arith arith number number divide power whole extreme atan2 hypot logaddexp xlogy mod".split())
+    kind = m.r.choice(["arith", "arith", "arith", "number", "number", "divide", "power", "whole", "extreme", "atan2", "hypot", "logaddexp", "xlogy", "mod"])
     v = m.new()
     if kind == "arith":
         return f"{v} = {m.any()} {m.r.choice('+-*')} {m.any()}"
@@ -249,7 +249,7 @@ def _together(m: Maker, x: str, y: str) -> list[np.ndarray]:
 
 
 def _reduce(m: Maker) -> str:
-    name = m.r.choice("sum mean prod var std logsumexp norm amax amin max min cumsum cumprod softmax log_softmax".split())
+    name = m.r.choice(["sum", "mean", "prod", "var", "std", "logsumexp", "norm", "amax", "amin", "max", "min", "cumsum", "cumprod", "softmax", "log_softmax"])
     x, v = m.floating(lambda a: a.size > 0), m.new()
     if name in ("amax", "amin", "max", "min") and not _apart(m.value(x)):
         raise _Unfit
@@ -275,7 +275,7 @@ def _shape(m: Maker) -> str:
     x = m.any() if m.r.random() < 0.2 else m.floating()
     shape, v, n = m.shape(x), m.new(), len(m.shape(x))
     rest = [str(s) for s in shape]
-    kind = m.r.choice("reshape view flatten squeeze unsqueeze permute transpose expand flip tril tile T contiguous".split())
+    kind = m.r.choice(["reshape", "view", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "expand", "flip", "tril", "tile", "T", "contiguous"])
     if kind in ("reshape", "view"):
         return f"{v} = {x}.{kind}({m.r.choice(('-1', '1, -1', ', '.join(['1', *rest]), ', '.join([*rest, '1'])))})"
     if kind == "flatten":
@@ -348,7 +348,7 @@ def _pick(m: Maker) -> str:
 
 def _join(m: Maker) -> str:
     x, y, v = m.floating(), m.floating(), m.new()
-    kind = m.r.choice("cat cat stack stack hstack vstack split chunk unbind".split())
+    kind = m.r.choice(["cat", "cat", "stack", "stack", "hstack", "vstack", "split", "chunk", "unbind"])
     if (0,) in (m.shape(x), m.shape(y)):
         raise _Unfit  # of an empty vector torch says None for its gradient, we an empty vector
     if kind in ("cat", "stack"):
@@ -380,7 +380,7 @@ def _product(m: Maker) -> str:
 
 
 def _choose(m: Maker) -> str:
-    kind = m.r.choice("compare compare where where clamp if truth".split())
+    kind = m.r.choice(["compare", "compare", "where", "where", "clamp", "if", "truth"])
     if kind == "compare":
         x, c = m.floating(), m.const()
         if not np.all(np.abs(m.value(x) - c) > MARGIN):
@@ -424,7 +424,7 @@ def _in_place(m: Maker) -> str:
     if not computed:
         raise _Unfit
     x = m.r.choice(computed[-4:])
-    kind = m.r.choice("operator operator method unary unary key key key fill copy".split())
+    kind = m.r.choice(["operator", "operator", "method", "unary", "unary", "key", "key", "key", "fill", "copy"])
     other = m.r.choice((m.floating(), str(m.const())))
     if other in m.names and _overlap(m.names[x], m.names[other]):
         other = f"{other}.clone()"  # torch's forward mode is wrong for `a *= a`

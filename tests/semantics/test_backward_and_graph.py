@@ -1,4 +1,4 @@
-"""semantics.md C.2: backward, lifetime of the graph, accumulation, higher order; one test per row."""
+"""Corner cases: backward, lifetime of the graph, accumulation, higher order; one test per row."""
 
 import copy
 

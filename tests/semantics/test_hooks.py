@@ -1,4 +1,4 @@
-"""semantics.md C.5: when hooks run, and what they may do."""
+"""Corner cases: when hooks run, and what they may do."""
 
 import pytest
 

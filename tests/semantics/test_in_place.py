@@ -1,4 +1,4 @@
-"""semantics.md C.4: changes in place; one test per row."""
+"""Corner cases: changes in place; one test per row."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""semantics.md C.3: the update step, and C.7: precision."""
+"""Corner cases: the update step, and precision."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""semantics.md C.6, column "exact": kinks, zeros and infinities, in every mode of differentiation."""
+"""Corner cases: kinks, zeros and infinities, in every mode of differentiation."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""semantics.md C.1, one test per row."""
+"""Corner cases: who gets a gradient, one test per row."""
 
 import math
 import warnings

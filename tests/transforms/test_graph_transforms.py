@@ -163,7 +163,7 @@ def test_dead_code_elimination_keeps_the_values_of_random_programs(seed):
         np.testing.assert_array_equal(a, b)
 
 
-# --- inactive routes: semantics.md, rule 4 ---------------------------------------------------------
+# --- inactive routes: docs/rules.md, rule 4 ---------------------------------------------------------
 
 
 def derivatives(g, x, order):
@@ -218,7 +218,7 @@ def test_zero_times_infinity_on_an_active_route_is_nan():
     assert all(map(math.isnan, derivatives(g, 0.0, 1)))
 
 
-# --- composites: semantics.md, rule 6 --------------------------------------------------------------
+# --- composites: docs/rules.md, rule 6 --------------------------------------------------------------
 
 SOFTPLUS = lambda emit, x: emit("log", emit("add", 1.0, emit("exp", x)))
 SIGMOID = lambda emit, x: emit("div", 1.0, emit("add", 1.0, emit("exp", emit("neg", x))))

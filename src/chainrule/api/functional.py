@@ -21,8 +21,8 @@ from chainrule.source import boundary
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import current, enable_grad
 from chainrule.tape.node import Node, next_serial, small
-from chainrule.tape.pull import array_pull
 from chainrule.tape.promote import is_inexact
+from chainrule.tape.pull import array_pull
 
 _ALIAS = TABLE["alias"]
 
@@ -137,7 +137,7 @@ def _seed(run: _Run, weights: Any, recorded: bool) -> Any:
 
 def _pull(run: _Run, weights: Any = None, recorded: bool | None = None) -> list[Any]:
     """Cotangents of the aliased arguments; zeros where the output does not depend on one."""
-    recorded = run.outside or _is_tracked(weights) and run.recorded if recorded is None else recorded
+    recorded = run.outside or (_is_tracked(weights) and run.recorded) if recorded is None else recorded
     if run.depends():
         cts, _ = pull_back([(node_of(run.out), _seed(run, weights, recorded))], set(run.nodes), recorded)
     else:
@@ -163,9 +163,10 @@ def _check_scalar(run: _Run, name: str) -> None:
         )  # fmt: skip
     if run.out.numel() != 1:
         raise NotScalarError(
-            f"the function returns {run.out.numel()} numbers, and {name} is for one", given=f"shape {list(run.out.shape)}",
+            f"the function returns {run.out.numel()} numbers, and {name} is for one",
+            given=f"shape {list(run.out.shape)}",
             fix="return a sum or a mean, or use jacobian for the derivative of each",
-        )  # fmt: skip
+        )
 
 
 @boundary
@@ -316,7 +317,7 @@ def _push(run: _Run, tangents: Sequence[Any]) -> Any:
                 given=given,
                 fix="make the shapes equal",
             )
-    recorded = run.outside or run.recorded and any(_is_tracked(t) for t in ts)
+    recorded = run.outside or (run.recorded and any(_is_tracked(t) for t in ts))
     given = [(n, t, x) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True) if t is not None]
     if recorded:
         seeds = {n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in given}

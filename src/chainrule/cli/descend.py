@@ -19,14 +19,20 @@ _INTERRUPTED = 130
 
 def descend(
     expression: Annotated[str, typer.Argument(metavar="EXPRESSION", help='In quotes: "(w-2)**2".')],
-    at: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help="The start: w=0, x=[0,1].")] = None,
-    lr: Annotated[float, typer.Option("--lr", help="Learning rate: the step is lr times the gradient.")] = 1e-2,
+    at: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE", help="The start: w=0, x=[0,1].")
+    ] = None,
+    lr: Annotated[
+        float, typer.Option("--lr", help="Learning rate: the step is lr times the gradient.")
+    ] = 1e-2,
     tol: Annotated[float, typer.Option("--tol", help="Done when ‖∇L‖ is no larger.")] = 1e-6,
     maxiter: Annotated[int, typer.Option("--maxiter", help="The largest number of steps.")] = 10_000,
     float32: Annotated[bool, typer.Option("--float32", help="Compute in float32, as PyTorch does.")] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Draw ‖∇L‖, and the path of two unknowns.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
-    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write the steps to a file.")] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write the steps to a file.")
+    ] = None,
 ) -> None:
     """Walk downhill from a point, and say how it ended.
 
@@ -41,8 +47,8 @@ def descend(
 
     Exit status: 0 converged; 1 not (the reason is said); 2 the input cannot be read; 130 interrupted.
     """
-    from chainrule import float64, minimize, tensor
     from chainrule import float32 as single
+    from chainrule import float64, minimize, tensor
     from chainrule.insight.expression import parse_expression, parse_point
 
     _check_options(expression, at or [])
@@ -81,7 +87,9 @@ def _entries(value: float | list[float]) -> list[float]:
 def _names(point: dict[str, Any]) -> list[str]:
     """One name for each number."""
     return [
-        name if not isinstance(v, list) else f"{name}[{i}]" for name, v in point.items() for i in range(len(_entries(v)))
+        name if not isinstance(v, list) else f"{name}[{i}]"
+        for name, v in point.items()
+        for i in range(len(_entries(v)))
     ]
 
 

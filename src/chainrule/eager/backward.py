@@ -122,7 +122,7 @@ def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
 
 
 def _entry(q: Node | None, v: Any) -> bool:
-    """A number read out of an array, as in `x[i] = x[i - 1] * r`: it is kept as it was, whatever becomes of the array."""
+    """A number read out of an array, as in `x[i] = x[i - 1] * r`: kept as it was, whatever becomes of the array."""
     return v.__class__ is float and q is not None and q.p is not None and q.p.view
 
 
@@ -249,7 +249,11 @@ def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: Any, wat
     reverse(steps, cts, take if watched else plain, pull_as_written if written else None, numbers.add)
     if watched:
         _arrive_leaves(order, cts, keep)
-    return {n: c.dense() if c.__class__ is numbers.Scattered else c for n, c in cts.items() if n.p is None or n in keep}
+    return {
+        n: c.dense() if c.__class__ is numbers.Scattered else c
+        for n, c in cts.items()
+        if n.p is None or n in keep
+    }
 
 
 def _arrive(n: Node, ct: Ct, cts: dict[Node, Ct], keep: set[Node]) -> Ct:
@@ -304,10 +308,8 @@ def _may_mask(n: Node) -> bool:
     rule = n.p.rule
     return (
         n.p.selects
-        or (isinstance(rule, Linear)
-        and rule.holes)
-        or (n.p.name == "mul"
-        and any(map(_is_indicator, n.parents)))
+        or (isinstance(rule, Linear) and rule.holes)
+        or (n.p.name == "mul" and any(map(_is_indicator, n.parents)))
     )
 
 
@@ -357,7 +359,9 @@ def _run_hooks(n: Node, ct: Ct, recorded: bool = False) -> Ct:
         if result is not None:
             if not isinstance(result, Handle):
                 fix = "return a Tensor of the gradient's shape, or None"
-                raise ArgumentError(f"a hook returned a {type(result).__name__}", given=f"hook of {n.name}", fix=fix)
+                raise ArgumentError(
+                    f"a hook returned a {type(result).__name__}", given=f"hook of {n.name}", fix=fix
+                )
             if result.shape != grad.shape:
                 given = f"{list(result.shape)} for {list(grad.shape)}"
                 fix = "return a Tensor of the gradient's shape, or None"
@@ -454,9 +458,10 @@ def seed(t: Any, gradient: Any, create_graph: bool, call: str) -> tuple[Node, Ct
         g = as_tensor(gradient)
         if tuple(g.shape) != tuple(t.shape):
             raise ShapeError(
-                "the weights do not have the shape of the output", given=f"weights {list(g.shape)}, output {list(t.shape)}",
+                "the weights do not have the shape of the output",
+                given=f"weights {list(g.shape)}, output {list(t.shape)}",
                 fix=f"pass one weight per component: shape {list(t.shape)}",
-            )  # fmt: skip
+            )
         if create_graph:
             return n, dispatch.emit("cast", g, dtype=t.dtype) if g.dtype != t.dtype else g
         value = settle(g.v, t.v)
@@ -470,7 +475,9 @@ def _roots(tensors: Any, weights: Any, create_graph: bool, call: str = "backward
     """Outputs with their weights: one of each, or lists of equal length."""
     several = isinstance(tensors, (tuple, list))
     ts = list(tensors) if several else [tensors]
-    listed = isinstance(weights, (tuple, list)) and (several or (len(weights) == 1 and isinstance(weights[0], Handle)))
+    listed = isinstance(weights, (tuple, list)) and (
+        several or (len(weights) == 1 and isinstance(weights[0], Handle))
+    )
     ws = list(weights) if listed else [weights] * (len(ts) if weights is None else 1)
     if len(ws) != len(ts):
         fix = "pass one tensor of weights (or None) per output"
@@ -486,13 +493,16 @@ def _input_nodes(inputs: Any) -> list[Node]:
     nodes = []
     for k, t in enumerate(inputs if isinstance(inputs, (tuple, list)) else [inputs]):
         if not isinstance(t, Handle):
-            raise ArgumentError(f"input {k} is a {type(t).__name__}", fix="pass tensors that require a gradient")
+            raise ArgumentError(
+                f"input {k} is a {type(t).__name__}", fix="pass tensors that require a gradient"
+            )
         n = node_of(t)
         if n.pull is None:
             raise DerivativeError(
-                f"input {k} does not require a gradient", given=f"made at {n.source}",
+                f"input {k} does not require a gradient",
+                given=f"made at {n.source}",
                 fix="mark it with requires_grad=True before it is used",
-            )  # fmt: skip
+            )
         nodes.append(n)
     return nodes
 
@@ -518,7 +528,11 @@ def backward(
     source = here()
     for n in list(cts):
         ct = cts.pop(n)
-        if not create_graph and ct.__class__ is not float and not (ct.flags.owndata and sys.getrefcount(ct) == 2):
+        if (
+            not create_graph
+            and ct.__class__ is not float
+            and not (ct.flags.owndata and sys.getrefcount(ct) == 2)
+        ):
             ct = np.array(ct)  # somebody else holds this memory: another leaf, the caller's weights
         if n.__class__ is Leaf and n.pull is not None and (targets is None or n in targets):
             accumulate_grad(n, ct, create_graph, source)
@@ -527,9 +541,14 @@ def backward(
 
 
 def grad(
-    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
-    allow_unused: bool | None = None, materialize_grads: bool = False,
-) -> tuple[Any, ...]:  # fmt: skip
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+    materialize_grads: bool = False,
+) -> tuple[Any, ...]:
     """Gradients of the sum of outputs with respect to the inputs, as new tensors; `.grad` stays as it is."""
     ins = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     nodes = _input_nodes(ins)

@@ -44,7 +44,7 @@ def refresh(t: Any) -> Node:
     return t.n
 
 
-dispatch.refresh = refresh
+dispatch._REFRESH.append(refresh)
 
 
 # What an in-place operation itself keeps for the backward pass is the old value: it works on a copy where its

@@ -155,9 +155,10 @@ class Tensor(Handle):
             raise creation.integer_gradient(self.dtype)
         if requires_grad and dispatch.made_under_inference(n) and not current().inference:
             raise InferenceError(
-                "a tensor made under inference_mode cannot require a gradient outside of it", given=f"made at {n.source}",
+                "a tensor made under inference_mode cannot require a gradient outside of it",
+                given=f"made at {n.source}",
                 fix="make it outside, or use x.clone().requires_grad_()",
-            )  # fmt: skip
+            )
         if requires_grad and n.p is not None:
             n = self.n = leaf(self.v, False, *dispatch.source_code())
             if self.base is not None:
@@ -659,7 +660,8 @@ def _torch_name(n: Any) -> str:
 
 def _intermediate_note(n: Any) -> str:
     return (
-        f".grad of a computed tensor ({n.name} at {n.source.place}) is None: its gradient was used and passed on, not kept. "
+        f".grad of a computed tensor ({n.name} at {n.source.place}) is None: its gradient was used and passed on, "
+        "not kept. "
         "Keep it with retain_grad() before backward(), or ask chainrule.autograd.grad for it."
     )
 
@@ -674,8 +676,9 @@ def _assign_grad(t: Tensor, g: Any) -> None:
     if g is not None and (tuple(g.shape) != tuple(t.shape) or g.dtype != t.dtype):
         raise ShapeError(
             "the gradient does not have the shape and dtype of the tensor",
-            given=f"{type_of(g.v)} for {type_of(t.v)}", fix="assign a gradient of the same shape and dtype",
-        )  # fmt: skip
+            given=f"{type_of(g.v)} for {type_of(t.v)}",
+            fix="assign a gradient of the same shape and dtype",
+        )
     if isinstance(n, Leaf):
         n.grad, n.contributions = g, None
     elif g is None:
@@ -724,15 +727,22 @@ def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
 
 # --- methods that are functions ----------------------------------------------------------------------
 
-_ELEMENTWISE = """abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt sigmoid
-    sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh asinh arcsinh acosh arccosh atanh arctanh erf erfc relu
-    isnan isinf isfinite add sub subtract mul multiply div divide true_divide floor_divide remainder maximum minimum atan2
-    arctan2 hypot logaddexp xlogy eq ne not_equal lt less le less_equal gt greater ge greater_equal pow float_power square
-    reciprocal positive clamp clip logical_and logical_or logical_xor logical_not"""
-_REDUCE = """sum mean prod amax amin max min argmax argmin var std logsumexp norm any all count_nonzero cumsum cumprod
-    softmax log_softmax"""
-_ARRAY = """reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim moveaxis
-    broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat"""
+_ELEMENTWISE = """
+    abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt
+    sigmoid sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh asinh arcsinh acosh arccosh
+    atanh arctanh erf erfc relu isnan isinf isfinite add sub subtract mul multiply div divide true_divide
+    floor_divide remainder maximum minimum atan2 arctan2 hypot logaddexp xlogy eq ne not_equal lt less le
+    less_equal gt greater ge greater_equal pow float_power square reciprocal positive clamp clip
+    logical_and logical_or logical_xor logical_not
+"""
+_REDUCE = """
+    sum mean prod amax amin max min argmax argmin var std logsumexp norm any all count_nonzero cumsum
+    cumprod softmax log_softmax
+"""
+_ARRAY = """
+    reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim
+    moveaxis broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat
+"""
 _CONTRACT = "matmul mm bmm mv dot inner outer"
 _INDEX = "gather take_along_dim index_select masked_select nonzero argsort sort"
 

@@ -204,8 +204,11 @@ def cat(tensors: Any, dim: int = 0) -> Any:
     """Tensors one after the other along `dim`. 0-d tensors have no dimension to join along: use `stack`."""
     xs = _tensors(tensors, "cat")
     if any(x.dim() == 0 for x in xs):
-        raise ShapeError("0-d tensors have no dimension to join along", given=", ".join(f"shape {list(x.shape)}" for x in xs),
-                         fix="use stack(…), which makes a new dimension")  # fmt: skip
+        raise ShapeError(
+            "0-d tensors have no dimension to join along",
+            given=", ".join(f"shape {list(x.shape)}" for x in xs),
+            fix="use stack(…), which makes a new dimension",
+        )
     xs = [x for x in xs if x.shape != (0,)] or xs[:1]
     return bind(TABLE["concatenate"], *xs, axis=one_dim(dim, xs[0].dim()))
 
@@ -289,8 +292,11 @@ def narrow(input: Any, dim: int, start: int, length: int) -> Any:
     x = as_tensor(input)
     d = one_dim(dim, x.dim())
     if not 0 <= start <= start + length <= x.shape[d]:
-        raise ShapeError(f"{length} entries from {start} on exceed the length {x.shape[d]}", given=f"shape {list(x.shape)}",
-                         fix="choose start and length inside the dimension")  # fmt: skip
+        raise ShapeError(
+            f"{length} entries from {start} on exceed the length {x.shape[d]}",
+            given=f"shape {list(x.shape)}",
+            fix="choose start and length inside the dimension",
+        )
     spec = (*(("slice", None, None, None),) * d, ("slice", start, start + length, 1))
     return bind(TABLE["index"], x, spec=spec)
 

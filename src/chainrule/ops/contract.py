@@ -30,7 +30,7 @@ def dot_general(x: Any, y: Any, contract: Pair, batch: Pair = ((), ())) -> Any:
 
 @operation
 def matmul(input: Any, other: Any) -> Any:
-    """Matrix product: vectors count as a row (left) or a column (right); leading dimensions are a batch and broadcast."""
+    """Matrix product: a vector is a row (left) or a column (right); leading dimensions are a batch and broadcast."""
     x, y = as_tensor(input), as_tensor(other)
     if x.dim() == 0 or y.dim() == 0:
         fix = "multiply by a number with *"

@@ -318,7 +318,7 @@ def where(condition: Any, input: Any = None, other: Any = None) -> Any:
 
 
 def _bitwise(name: str, sign: str) -> Callable[..., Any]:
-    """The operator `&`, `|`, `^` or `~`: of truth values; of whole numbers it would mean their bits, which are not there."""
+    """The operator `&`, `|`, `^` or `~` of truth values; the bits of whole numbers are not there."""
 
     def op(*args: Any) -> Any:
         try:

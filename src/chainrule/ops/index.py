@@ -125,8 +125,9 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     if i.dim() != x.dim():
         raise ShapeError(
             "the index has another number of dimensions than the tensor",
-            given=f"index {list(i.shape)}, tensor {list(x.shape)}", fix="make the dimensions equal, e.g. index.unsqueeze(0)",
-        )  # fmt: skip
+            given=f"index {list(i.shape)}, tensor {list(x.shape)}",
+            fix="make the dimensions equal, e.g. index.unsqueeze(0)",
+        )
     cut = tuple(slice(None) if k == d else slice(0, n) for k, n in enumerate(i.shape))
     x = x[cut] if any(n < m for k, (n, m) in enumerate(zip(i.shape, x.shape, strict=True)) if k != d) else x
     v = np.asarray(i.v)

@@ -1,4 +1,4 @@
-"""Reductions under torch's names: `dim` may be a number, several, or None for all; NumPy's `axis`, `keepdims` work too."""
+"""Reductions under torch's names: `dim` is a number, several, or None for all; NumPy's `axis`, `keepdims` work too."""
 
 from __future__ import annotations
 

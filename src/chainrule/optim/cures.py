@@ -65,19 +65,26 @@ def round_rates(lr: float, up: bool) -> Iterator[float]:
     """The next learning rates that one would type: 0.02, 0.05, 0.1 … or 0.5, 0.2, 0.1 …"""
     exponent = math.floor(math.log10(lr))
     ladder = [float(f"{m}e{e}") for e in range(exponent - _TRIES, exponent + _TRIES) for m in (1, 2, 5)]
-    chosen = [x for x in ladder if x > lr * (1 + 1e-9)] if up else [x for x in reversed(ladder) if x < lr * (1 - 1e-9)]
+    chosen = (
+        [x for x in ladder if x > lr * (1 + 1e-9)]
+        if up
+        else [x for x in reversed(ladder) if x < lr * (1 - 1e-9)]
+    )
     yield from chosen[:_TRIES]
 
 
 def other_rate(r: Descent, *, up: bool) -> Cure | None:
     """The nearest round learning rate that converges."""
+    slow = None
     for lr in round_rates(r.lr, up):
         t = tried(r, lr=lr)
         if t is not None and t.success:
             return Cure(f"lr={lr:g}", f"{_steps(t, r)} in {dtype_name(r)}")
         if up and (t is None or t.status in ("diverged", "oscillating", "non_finite")):
             return None
-    return None
+        if slow is None and t is not None and t.status == "max_iterations":
+            slow = Cure(f"lr={lr:g}", f"‖∇L‖ = {t.norm:.2g} after {t.steps} steps, and falling")
+    return None if up else slow
 
 
 def more_digits(r: Descent) -> Cure | None:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.dispatch import Handle, source_code
-from chainrule.errors import ArgumentError, DtypeError
 from chainrule.eager.backward import node_of
+from chainrule.errors import ArgumentError, DtypeError
 from chainrule.ops.creation import integer_gradient, make_leaf, tensor
 from chainrule.optim.progress import Progress, progress_of
 from chainrule.optim.result import Descent, Evidence
@@ -192,14 +192,18 @@ def start_of(x0: Any) -> Point:
     dtype = t.dtype
     if dtype.kind == "c":
         fix = "pass the real and the imaginary parts as two numbers, and join them in the function"
-        raise DtypeError("a descent needs real numbers: complex ones have no downhill", given=str(dtype), fix=fix)
+        raise DtypeError(
+            "a descent needs real numbers: complex ones have no downhill", given=str(dtype), fix=fix
+        )
     if dtype.kind != "f":
         error = integer_gradient(dtype)
         error.what = f"x0 is made of whole numbers ({dtype.name}), which cannot change by a little"
         error.args = (error.what,)
         raise error
     if t.numel() == 0:
-        raise ArgumentError("x0 has no entries: nothing can be varied", given=f"shape {list(t.shape)}", fix="give a point")
+        raise ArgumentError(
+            "x0 has no entries: nothing can be varied", given=f"shape {list(t.shape)}", fix="give a point"
+        )
     node_of(t)  # a view of something that was changed in place is read anew
     v = t.v if t.v.__class__ is float else np.array(t.v)
     if not np.isfinite(v).all():
@@ -209,7 +213,7 @@ def start_of(x0: Any) -> Point:
 
 def _named(v: Any) -> str:
     bad = np.argwhere(~np.isfinite(np.asarray(v)))[0].tolist()
-    return f"x0{bad if bad else ''} = {np.asarray(v)[tuple(bad)]}"
+    return f"x0{bad or ''} = {np.asarray(v)[tuple(bad)]}"
 
 
 def _check(f: Any, method: Any, lr: Any, tol: Any, maxiter: Any) -> None:
@@ -217,19 +221,31 @@ def _check(f: Any, method: Any, lr: Any, tol: Any, maxiter: Any) -> None:
         fix = "write minimize(f, x0): first a function of the unknowns, then where to start"
         raise ArgumentError(f"minimize takes a function, not a {type(f).__name__}", fix=fix)
     if method != "gradient_descent":
-        raise ArgumentError("the method is not known", given=f"method={method!r}", fix="use 'gradient_descent', or leave it out")
+        raise ArgumentError(
+            "the method is not known",
+            given=f"method={method!r}",
+            fix="use 'gradient_descent', or leave it out",
+        )
     _number("lr", lr, "lr=0.01 is a common start")
     if not lr > 0:
         why = "would stay where it is" if lr == 0 else "would walk uphill; to find a maximum minimise -f"
-        raise ArgumentError(f"the learning rate is not above 0: the descent {why}", given=f"lr={lr}", fix="use lr=0.01")
+        raise ArgumentError(
+            f"the learning rate is not above 0: the descent {why}", given=f"lr={lr}", fix="use lr=0.01"
+        )
     _number("tol", tol, "tol=1e-6 is a common choice")
     if not tol >= 0:
-        raise ArgumentError("no norm is below 0, so the tolerance is never met", given=f"tol={tol}", fix="use tol=1e-6")
+        raise ArgumentError(
+            "no norm is below 0, so the tolerance is never met", given=f"tol={tol}", fix="use tol=1e-6"
+        )
     if isinstance(maxiter, bool) or not isinstance(maxiter, int | np.integer) or maxiter < 0:
         fix = "pass a whole number of steps, such as maxiter=10_000"
         raise ArgumentError("maxiter is the largest number of steps", given=f"maxiter={maxiter!r}", fix=fix)
 
 
 def _number(name: str, x: Any, fix: str) -> None:
-    if isinstance(x, bool) or not isinstance(x, int | float | np.integer | np.floating) or not math.isfinite(x):
+    if (
+        isinstance(x, bool)
+        or not isinstance(x, int | float | np.integer | np.floating)
+        or not math.isfinite(x)
+    ):
         raise ArgumentError(f"{name} is one finite number", given=f"{name}={x!r}", fix=fix)

@@ -126,7 +126,7 @@ class History:
         last, wanted = self._steps[-1], [1]
         while wanted[-1] * 10 <= last:
             wanted.append(wanted[-1] * 10)
-        wanted += [5 * wanted[-1]] * (1 < wanted[-1] and 5 * wanted[-1] < last) + [last]
+        wanted += [5 * wanted[-1]] * (wanted[-1] > 1 and 5 * wanted[-1] < last) + [last]
         rows = [min(-((1 - k) // self.every), len(self) - 1) for k in wanted[:-1]] + [len(self) - 1]
         return list(dict.fromkeys(rows))
 

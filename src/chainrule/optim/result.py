@@ -137,7 +137,9 @@ class Descent:
         """The same result with names for the coordinates, in the order of the entries of `w`."""
         if len(names) != self.w.numel():
             given = f"{len(names)} names for {self.w.numel()} coordinates"
-            raise ArgumentError("each coordinate has one name", given=given, fix="give as many names as entries of w")
+            raise ArgumentError(
+                "each coordinate has one name", given=given, fix="give as many names as entries of w"
+            )
         return replace(self, names=tuple(map(str, names)))
 
     def why(self) -> Words:
@@ -163,10 +165,14 @@ class Descent:
 
         two = self.w.numel() == 2 and bool(self.history.path)
         if kind not in (None, "path", "convergence"):
-            raise ArgumentError("the picture is not known", given=f"kind={kind!r}", fix="use 'path' or 'convergence'")
+            raise ArgumentError(
+                "the picture is not known", given=f"kind={kind!r}", fix="use 'path' or 'convergence'"
+            )
         if kind == "path" and not two:
             what = f"a path is drawn for two unknowns, and there are {self.w.numel()}"
-            raise ArgumentError(what if self.steps else "no step was taken: there is no path", fix="use plot('convergence')")
+            raise ArgumentError(
+                what if self.steps else "no step was taken: there is no path", fix="use plot('convergence')"
+            )
         return path(self) if two and kind != "convergence" else convergence(self)
 
     def to_csv(self, path: str | Path) -> None:

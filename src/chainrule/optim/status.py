@@ -71,7 +71,10 @@ def of_rounding(s: Walk) -> bool:
     """Whether a cycle is one of rounding: a few spacings wide, or tiny beside what the gradient was."""
     w, old = np.asarray(s.w), np.asarray(s.old_w)
     spacing = np.spacing(np.maximum(np.abs(w), np.abs(old)))
-    return bool((np.abs(w - old) <= _ULPS * spacing).all()) or s.norm < math.sqrt(np.finfo(w.dtype).eps) * s.top_norm
+    return (
+        bool((np.abs(w - old) <= _ULPS * spacing).all())
+        or s.norm < math.sqrt(np.finfo(w.dtype).eps) * s.top_norm
+    )
 
 
 def diverging(s: Walk) -> str | None:

@@ -50,7 +50,9 @@ def _norm(r: Descent) -> str:
 
 
 def _so_far(r: Descent) -> str:
-    return f"w = {point_text(r.w)} after {_count(r.at_step)} is returned: L = {r.value:.6g}, ‖∇L‖ = {r.norm:.4g}"
+    return (
+        f"w = {point_text(r.w)} after {_count(r.at_step)} is returned: L = {r.value:.6g}, ‖∇L‖ = {r.norm:.4g}"
+    )
 
 
 def _count(steps: int) -> str:
@@ -62,7 +64,9 @@ def _converged(r: Descent) -> str:
 
 
 def _stalled(r: Descent) -> str:
-    return f"stalled at step {r.steps} of {r.maxiter}: w no longer changes, and never will.          {_norm(r)}"
+    return (
+        f"stalled at step {r.steps} of {r.maxiter}: w no longer changes, and never will.          {_norm(r)}"
+    )
 
 
 def _cycling(r: Descent) -> str:
@@ -80,12 +84,14 @@ def _oscillating(r: Descent) -> str:
 
 
 def _diverged(r: Descent) -> str:
-    norms, values = r.history.norms, r.history.values
-    last = r.evidence.norms[-1]
-    grew = f"from {norms[0]:.3g} to {last:.3g}"
-    fell = values[-1] < values[0]
-    what = "L falls without bound" if fell else "each step leaps further than the one before"
+    grew = f"from {r.history.norms[0]:.3g} to {r.evidence.norms[-1]:.3g}"
+    what = "L falls without bound" if _falls(r) else "each step leaps further than the one before"
     return f"diverged at step {r.steps} of {r.maxiter}: {what}, ‖∇L‖ went {grew}"
+
+
+def _falls(r: Descent) -> bool:
+    values = r.history.values
+    return bool(values) and values[-1] < values[0]
 
 
 def _flat(r: Descent) -> str:
@@ -184,9 +190,11 @@ def _why_oscillating(r: Descent) -> list[str]:
 
 def _why_diverged(r: Descent) -> list[str]:
     norms = [x for x in r.evidence.norms if math.isfinite(x)]
-    lines = []
-    if len(norms) > 1 and norms[-2] > 0:
-        lines.append(f"the last step multiplied ‖∇L‖ by {norms[-1] / norms[-2]:.4g}; lr·curvature above 2 makes it so.")
+    lines = ["there is no minimum that way: the further w goes, the faster L falls."] if _falls(r) else []
+    if not lines and len(norms) > 1 and norms[-2] > 0:
+        lines.append(
+            f"the last step multiplied ‖∇L‖ by {norms[-1] / norms[-2]:.4g}; lr·curvature above 2 makes it so."
+        )
     return [*lines, _so_far(r)] if r.evidence.strict else lines
 
 
@@ -194,13 +202,15 @@ def _why_flat(r: Descent) -> list[str]:
     """What the neighbourhood looks like, a small step along each axis, in both directions."""
     w = np.asarray(r.w)
     if w.size > _PROBED or not cures.affordable(r):
-        return ["a minimum, a maximum, a saddle, or a flat piece (relu, round, clamp)."]
+        return ["a minimum, a maximum, a saddle, or a flat piece (relu, round, clamp): try another start."]
     changes = _neighbours(r, w)
     if all(c == 0 for c in changes):
-        return ["L does not change near it either: a flat piece (relu, round, clamp, a condition)."]
+        return [
+            "L does not change near it either: a flat piece (relu, round, clamp, a condition); start elsewhere."
+        ]
     if all(c >= 0 for c in changes):
         return ["L rises in the directions that were tried: this may be the minimum already."]
-    return ["L falls nearby: this is a maximum or a saddle."]
+    return ["L falls nearby: this is a maximum or a saddle; start a little beside it."]
 
 
 def _neighbours(r: Descent, w: np.ndarray) -> list[float]:
@@ -218,7 +228,10 @@ def _neighbours(r: Descent, w: np.ndarray) -> list[float]:
 def _why_max_iterations(r: Descent) -> list[str]:
     if r.evidence.still:
         since = _last_move(r)
-        return [f"w has not changed since step {since}: {r.maxiter - since} steps changed nothing.", *_why_stalled(r)[:2]]
+        return [
+            f"w has not changed since step {since}: {r.maxiter - since} steps changed nothing.",
+            *_why_stalled(r)[:2],
+        ]
     return [*_expectation(r), f"w = {point_text(r.w)}, L = {r.value:.6g}"]
 
 
@@ -240,7 +253,9 @@ def _lower(r: Descent) -> list[str]:
     """Where L was lower than at the returned point, by more than rounding."""
     lowest, k = r.evidence.lowest
     eps = float(np.finfo(np.asarray(r.w).dtype).eps)
-    noise = 64 * eps * max(abs(lowest), abs(r.value), 1e-3 * abs(r.history[0].value) if len(r.history) else 0.0)
+    noise = (
+        64 * eps * max(abs(lowest), abs(r.value), 1e-3 * abs(r.history[0].value) if len(r.history) else 0.0)
+    )
     if r.status == "cycling" or not r.value - lowest > noise:
         return []
     return [f"L was lower after {_count(k)}: {lowest:.6g}, against {r.value:.6g} here."]
@@ -251,7 +266,11 @@ def _lower(r: Descent) -> list[str]:
 
 def _cures_of_rounding(r: Descent) -> list[Any]:
     if not cures.affordable(r):
-        return ['dtype="float64"', "a larger lr" if r.status == "stalled" else "a smaller lr", cures.looser(r)]
+        return [
+            'dtype="float64"',
+            "a larger lr" if r.status == "stalled" else "a smaller lr",
+            cures.looser(r),
+        ]
     found = [cures.more_digits(r), cures.other_rate(r, up=r.status == "stalled"), cures.looser(r)]
     return [c for c in found if c is not None]
 
@@ -276,12 +295,12 @@ def _go_on(r: Descent) -> list[Any]:
     return ["minimize(f, r.w, …) goes on from there"]
 
 
-def _start_elsewhere(r: Descent) -> list[Any]:
-    return ["another start"]
-
-
 def _after_non_finite(r: Descent) -> list[Any]:
-    return _smaller_rate(r) if r.steps else _start_elsewhere(r)
+    return _smaller_rate(r) if r.steps else []
+
+
+def _cures_of_divergence(r: Descent) -> list[Any]:
+    return ["a function that has a minimum: add a penalty, or a bound"] if _falls(r) else _smaller_rate(r)
 
 
 _Lines = Callable[["Descent"], list[Any]]
@@ -297,6 +316,6 @@ _REASONS: dict[str, _Lines] = {
 }  # fmt: skip
 _CURES: dict[str, _Lines] = {
     "converged": _nothing, "stalled": _cures_of_rounding, "cycling": _cures_of_rounding,
-    "oscillating": _smaller_rate, "diverged": _smaller_rate, "flat": _start_elsewhere,
+    "oscillating": _smaller_rate, "diverged": _cures_of_divergence, "flat": _nothing,
     "max_iterations": _cures_of_max, "non_finite": _after_non_finite, "interrupted": _go_on,
 }  # fmt: skip

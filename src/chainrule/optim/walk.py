@@ -50,7 +50,9 @@ class Walk:
         Of an exact repetition: after so many steps w is bit for bit what it was.
     """
 
-    def __init__(self, f: Callable[[Any], Any], w: Point, *, lr: float, tol: float, source: tuple[Any, int]) -> None:
+    def __init__(
+        self, f: Callable[[Any], Any], w: Point, *, lr: float, tol: float, source: tuple[Any, int]
+    ) -> None:
         self.f, self.w, self.lr, self.tol, self._source = f, w, lr, tol, source
         self.plain = w.__class__ is float
         self.size = 1 if self.plain else w.size
@@ -63,7 +65,13 @@ class Walk:
         self.first_value = self.first_norm = self.top_norm = math.nan
         self.reverses = False
         self._best: Any = None
-        self.anchor, self.anchor_at, self.anchored, self.hits, self.period = None, 0, (math.nan, math.nan), 0, 0
+        self.anchor, self.anchor_at, self.anchored, self.hits, self.period = (
+            None,
+            0,
+            (math.nan, math.nan),
+            0,
+            0,
+        )
         self.history = History(self.size)
 
     # --- measuring ------------------------------------------------------------------------------------
@@ -86,7 +94,7 @@ class Walk:
         self.norm = norm = abs(g) if self.plain else norm_of(g)
         self.values.append(self.value)
         self.norms.append(norm)
-        if self._best is None or self.value < self._best[1]:
+        if self._best is None or -math.inf < self.value < self._best[1] and norm < math.inf:
             self._best = (w, self.value, g, norm, self.k)
         if self.k == 0:
             self.first_value, self.first_norm, self.top_norm = self.value, norm, norm
@@ -205,7 +213,9 @@ def _refusal(out: Any, n: Any) -> Exception:
         return ArgumentError("the function returns None", fix="end it with  return L")
     if not isinstance(out, Handle):
         if not isinstance(out, int | float | np.number | np.ndarray):
-            return DataError(f"the function returns a {type(out).__name__}, not a number", fix="return one number")
+            return DataError(
+                f"the function returns a {type(out).__name__}, not a number", fix="return one number"
+            )
         return UnusedError(
             "the function returns a number without a history: no gradient can reach its argument",
             given=f"{type(out).__name__} {_short(out)}",

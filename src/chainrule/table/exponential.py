@@ -17,7 +17,7 @@ NAN = math.nan
 
 # Note [Outside the domain]
 # log(-1) is NaN, and so is its slope: 1/x alone would give -1 there, the slope of another function
-# (semantics.md, rule 3).
+# (docs/rules.md, rule 3).
 # Hence the `where` in the rules whose formula is finite outside the domain. At the edge the slope is the
 # limit from inside,
 # also where rounding left a -0: hence the `+ 0.0`, which turns -0 into 0 (1/-0 would be -inf).

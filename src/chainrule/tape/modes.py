@@ -14,10 +14,9 @@ from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any
 
-from chainrule.tape.node import next_serial
-
 from chainrule.errors import ArgumentError
 from chainrule.source import here
+from chainrule.tape.node import next_serial
 
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
@@ -28,7 +27,7 @@ class Mode:
     grad, inference
         Whether operations are recorded; whether results may never be.
     scope
-        `(name, code, lasti, serial)` of the user-level operation that is running, so that softmax is one step, not five.
+        `(name, code, lasti, serial)` of the user-level operation that is running: a step for people.
     frame, outer
         In a generator: the frame in which this mode holds, and the mode outside of it.
     """
@@ -80,7 +79,12 @@ def is_inference_mode_enabled() -> bool:
     return current().inference
 
 
-_PLAINLY = {(True, False): PLAIN, (False, False): Mode(False), (False, True): Mode(False, True), (True, True): Mode(True, True)}
+_PLAINLY = {
+    (True, False): PLAIN,
+    (False, False): Mode(False),
+    (False, True): Mode(False, True),
+    (True, True): Mode(True, True),
+}
 
 
 class _Switch:
@@ -164,7 +168,7 @@ def _wrap_generator(switch: _Switch, fn: Callable[..., Any]) -> Callable[..., An
     @functools.wraps(fn)
     def generator(*args: Any, **kwargs: Any) -> Any:
         inner = fn(*args, **kwargs)
-        step: Callable[[], Any] = lambda: next(inner)  # noqa: E731
+        step: Callable[[], Any] = lambda: next(inner)
         while True:
             try:
                 with_mode = switch._clone()
@@ -177,12 +181,12 @@ def _wrap_generator(switch: _Switch, fn: Callable[..., Any]) -> Callable[..., An
                 return stop.value
             try:
                 sent = yield value
-                step = lambda sent=sent: inner.send(sent)  # noqa: E731
+                step = lambda sent=sent: inner.send(sent)
             except GeneratorExit:
                 inner.close()
                 raise
             except BaseException as err:
-                step = lambda err=err: inner.throw(err)  # noqa: E731
+                step = lambda err=err: inner.throw(err)
 
     return generator
 
@@ -272,7 +276,9 @@ class scope:
     def __init__(self, name: str, code: CodeType, lasti: int) -> None:
         self._before = _MODE.get()
         m = current()
-        self._now = m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti, next_serial()))
+        self._now = (
+            m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti, next_serial()))
+        )
 
     def __enter__(self) -> None:
         _MODE.set(self._now)

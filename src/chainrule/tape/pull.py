@@ -268,13 +268,17 @@ def _in_blocks(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[
         flat = [v.reshape(-1) if v.__class__ is np.ndarray and v.shape == shape else v for v in (ct, *values)]
         whole: list[Any] = []
         for i in range(0, ct.size, BLOCK):
-            parts = function(*[v[i : i + BLOCK] if v.__class__ is np.ndarray and v.ndim else v for v in flat], params)
+            parts = function(
+                *[v[i : i + BLOCK] if v.__class__ is np.ndarray and v.ndim else v for v in flat], params
+            )
             if not whole:
                 whole = [np.empty(ct.size, part.dtype) if hasattr(part, "dtype") else None for part in parts]
             for out, part in zip(whole, parts, strict=True):
                 if out is not None:
                     out[i : i + BLOCK] = part
-        return tuple(part if out is None else out.reshape(shape) for out, part in zip(whole, parts, strict=True))
+        return tuple(
+            part if out is None else out.reshape(shape) for out, part in zip(whole, parts, strict=True)
+        )
 
     return call
 
@@ -282,7 +286,7 @@ def _in_blocks(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[
 def _goes_along(v: Any, shape: tuple[int, ...]) -> bool:
     """Whether a value can be cut into the same blocks: of this shape and contiguous, a number, or not read."""
     if v.__class__ is np.ndarray:
-        return v.ndim == 0 or v.shape == shape and (v.flags.c_contiguous or v.ndim == 1)
+        return v.ndim == 0 or (v.shape == shape and (v.flags.c_contiguous or v.ndim == 1))
     return not isinstance(v, Type) or v.shape == shape or v.shape == ()
 
 
@@ -307,7 +311,17 @@ def general_pull(node: Node, ct: Any) -> Any:
         ct = np.float64(ct)
     parents, args = node.parents, node.args
     wanted = [q is not None and q.pull is not None for q in parents]
-    pulled = pullback(node.p, _arrays(args), _array(node.out), node.params or {}, ct, None, wanted, numbers.emit, masks=False)
+    pulled = pullback(
+        node.p,
+        _arrays(args),
+        _array(node.out),
+        node.params or {},
+        ct,
+        None,
+        wanted,
+        numbers.emit,
+        masks=False,
+    )
     return [(parents[k], settle(c, args[k])) for k, c, _ in pulled]
 
 

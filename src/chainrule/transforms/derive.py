@@ -31,7 +31,7 @@ from chainrule.table.shape import spread_axes
 
 # Note [Inactive routes]
 # A cotangent travels as a pair (ct, mask): where the mask is false, a selecting operation did not take this route, and
-# nothing is passed on whatever local derivatives follow (semantics.md, rule 4). None means: active everywhere. The mask is a
+# nothing is passed on whatever local derivatives follow (docs/rules.md, rule 4). None: active everywhere. The mask is a
 # fact of the program, not "the number is 0": sqrt(x)*sqrt(x) at 0 stays NaN. Forward mode needs no mask: a selecting
 # operation pushes where(∂ != 0, ∂·t, 0).
 
@@ -65,7 +65,9 @@ def pullback(
         from chainrule.transforms.linearize import pull_jvp
 
         pulled = ((k, c, None) for k, c in pull_jvp(p, args, out, params, ct, wanted, emit))
-    elif isinstance(rule, Body):  # with several outputs out, ct and mask are tuples, None for a ct that is zero
+    elif isinstance(
+        rule, Body
+    ):  # with several outputs out, ct and mask are tuples, None for a ct that is zero
         pulled = rule.pull(emit, args, out, ct, mask, wanted, **params)
     else:
         raise UnsupportedError(
@@ -219,7 +221,9 @@ def _conjugate(p: Primitive, f: Formula, arg: Any) -> Formula:
 
 def _for_dtype(f: Formula, arg: Any) -> Formula:
     """The guard of a domain of real numbers (log, artanh) means nothing to complex ones."""
-    guarded = isinstance(f, Apply) and f.name == "where" and isinstance(f.args[1], Const) and _absorbs(f.args[1])
+    guarded = (
+        isinstance(f, Apply) and f.name == "where" and isinstance(f.args[1], Const) and _absorbs(f.args[1])
+    )
     if guarded and f.args[1].value != 0 and type_of(arg).dtype.kind == "c":  # type: ignore[attr-defined]
         return f.args[2]  # type: ignore[attr-defined]
     return f
@@ -241,14 +245,26 @@ def _only_linear(p: Primitive, rule: Jvp, wanted: Sequence[bool]) -> bool:
 
 
 def _pull_linear(
-    p: Primitive, rule: Linear | Jvp, args: Any, params: Any, ct: Any, mask: Any, wanted: Any, emit: Emit, masks: bool
+    p: Primitive,
+    rule: Linear | Jvp,
+    args: Any,
+    params: Any,
+    ct: Any,
+    mask: Any,
+    wanted: Any,
+    emit: Emit,
+    masks: bool,
 ) -> Pulled:
     starred = p.inputs[0].startswith("*") and p.inputs[0] in rule.transpose
     if starred:
         fn = rule.transpose[p.inputs[0]]
         types = [type_of(a) for a in args]
         cts = fn(emit, ct, *types, **params)
-        bits = [None] * len(args) if mask is None else _bits(emit, fn(emit, _count(emit, mask), *types, **params))
+        bits = (
+            [None] * len(args)
+            if mask is None
+            else _bits(emit, fn(emit, _count(emit, mask), *types, **params))
+        )
         yield from ((k, cts[k], bits[k]) for k, w in enumerate(wanted) if w)
         return
     named, index = _named(p, args)

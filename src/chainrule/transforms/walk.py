@@ -32,5 +32,4 @@ def forward(
 ) -> None:
     """Carry tangents from inputs to outputs, first step first; push(step, ts) gives pairs (output, tangent)."""
     for step in steps:
-        for v, t in push(step, ts):
-            ts[v] = t
+        ts.update(push(step, ts))
