@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.errors import OverwrittenError
 
-VIEWS = {"x": "x0.clone()", "v": "x[1:]", "w": "x[:2]", "u": "x[0]", "m": "x.reshape(1, 3)", "q": "x[::2]", "t": "x.flip(0)"}
+VIEWS = {
+    "x": "x0.clone()",
+    "v": "x[1:]",
+    "w": "x[:2]",
+    "u": "x[0]",
+    "m": "x.reshape(1, 3)",
+    "q": "x[::2]",
+    "t": "x.flip(0)",
+}
 NUMBERS = ("x[0]", "x[1]", "u", "v.sum()", "w[1]", "m.sum()", "q[0]", "x[2] * x[1]", "v[0].sin()", "t[0]")
 AT = np.array([0.5, 1.2, -0.7])
 
@@ -35,7 +44,9 @@ def slopes(f):
     """Central differences, with the step at which rounding and truncation are alike."""
     h, units = 6e-6, np.eye(3)
     with cr.no_grad():
-        return np.array([(f(cr.tensor(AT + h * e)).item() - f(cr.tensor(AT - h * e)).item()) / (2 * h) for e in units])
+        return np.array(
+            [(f(cr.tensor(AT + h * e)).item() - f(cr.tensor(AT - h * e)).item()) / (2 * h) for e in units]
+        )
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -45,11 +56,12 @@ def test_gradients_through_changes_in_place_are_right_or_refused(seed):
     try:
         f(x).backward()
         functional = cr.grad(f)(AT)
-    except cr.ChainruleError as err:
-        assert err.code == "E205", source
+    except OverwrittenError:
         return
     expected = slopes(f)
-    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-6, atol=1e-6 * max(1, abs(expected).max()), err_msg=source)
+    np.testing.assert_allclose(
+        x.grad.numpy(), expected, rtol=1e-6, atol=1e-6 * max(1, abs(expected).max()), err_msg=source
+    )
     assert np.array_equal(functional.numpy(), x.grad.numpy())
 
 

@@ -135,7 +135,11 @@ def test_the_hessian_of_masked_entries_is_finite():
 
 COMPOSITES = {
     "norm": (lambda x: cr.sqrt((x * x).sum()), np.zeros(3), np.zeros(3)),
-    "norm of one direction": (lambda x: cr.sqrt((x**2).sum()), np.array([0.0, 3.0, 4.0]), np.array([0.0, 0.6, 0.8])),
+    "norm of one direction": (
+        lambda x: cr.sqrt((x**2).sum()),
+        np.array([0.0, 3.0, 4.0]),
+        np.array([0.0, 0.6, 0.8]),
+    ),
     "abs": (lambda x: cr.sqrt(x * x), 0.0, 0.0),
     "abs left": (lambda x: cr.sqrt(x**2), -2.0, -1.0),
     "softplus": (lambda x: cr.log(1 + cr.exp(x)), 1000.0, 1.0),
@@ -210,7 +214,11 @@ def test_eight_threads_give_the_answers_of_one():
         f = lambda x: (cr.sin(x) * k).sum() if k % 2 else cr.where(x > 0, cr.log(x), x * k).sum()
         x = np.linspace(-1, 1, 20)
         with cr.no_grad() if k % 3 == 0 else cr.enable_grad():
-            return np.asarray(cr.grad(f)(x)), np.asarray(cr.hessian(f)(x)), np.asarray(cr.jvp(f, (x,), (x,))[1])
+            return (
+                np.asarray(cr.grad(f)(x)),
+                np.asarray(cr.hessian(f)(x)),
+                np.asarray(cr.jvp(f, (x,), (x,))[1]),
+            )
 
     expected = [work(k) for k in range(8)]
     found = [None] * 8
@@ -319,7 +327,10 @@ def function_of(seed, length):
     steps = [*program.steps, program.loss]
     body = "\n".join("    " + line for step in steps for line in step.splitlines())
     names = {"torch": cr}
-    exec(f"def f({', '.join(program.leaves)}):\n{body}\n    return torch.stack([loss, loss.sin() * x0.sum()])\n", names)
+    exec(
+        f"def f({', '.join(program.leaves)}):\n{body}\n    return torch.stack([loss, loss.sin() * x0.sum()])\n",
+        names,
+    )
     for line in program.head:
         exec(line.replace(", requires_grad=True", ""), names)
     return names["f"], [names[k] for k in program.leaves], program
@@ -365,7 +376,9 @@ def test_the_hessian_is_symmetric_and_hvp_multiplies_by_it(seed, length):
     assert np.all(np.abs(h - h.T) <= 1e-9 * scale), repr(program)
     t = np.random.default_rng(seed).standard_normal(xs[0].shape)
     _, product = cr.hvp(g, xs[0], cr.tensor(t))
-    assert np.all(np.abs(h @ t.reshape(-1) - programs.num(product).reshape(-1)) <= 1e-9 * scale * n), repr(program)
+    assert np.all(np.abs(h @ t.reshape(-1) - programs.num(product).reshape(-1)) <= 1e-9 * scale * n), repr(
+        program
+    )
 
 
 def test_a_wrong_transpose_would_be_noticed():

@@ -56,7 +56,11 @@ def test_a_python_float_a_numpy_number_an_array_and_a_tensor_are_arguments(name)
 
 @pytest.mark.parametrize("name", FIRST_ORDER)
 def test_numpy_functions_in_the_function_are_differentiated(name):
-    near(derivative(name, lambda x: np.sin(x) * np.exp(x), 0.3), math.exp(0.3) * (math.sin(0.3) + math.cos(0.3)), 1e-12)
+    near(
+        derivative(name, lambda x: np.sin(x) * np.exp(x), 0.3),
+        math.exp(0.3) * (math.sin(0.3) + math.cos(0.3)),
+        1e-12,
+    )
 
 
 @pytest.mark.parametrize("name", FIRST_ORDER)
@@ -91,7 +95,9 @@ def test_the_value_comes_with_the_gradient():
 
 
 def test_gradient_keeps_the_dtype_of_the_argument():
-    g = cr.grad(lambda x, y: (x * y).sum(), (0, 1))(cr.ones(2, dtype=cr.float32), cr.ones(2, dtype=cr.float64))
+    g = cr.grad(lambda x, y: (x * y).sum(), (0, 1))(
+        cr.ones(2, dtype=cr.float32), cr.ones(2, dtype=cr.float64)
+    )
     assert [t.dtype for t in g] == [np.float32, np.float64]
 
 
@@ -103,8 +109,19 @@ def test_jacobian_of_a_vector_function(name):
 
 
 @pytest.mark.parametrize("name", ["jacrev", "jacfwd", "jacobian"])
-@pytest.mark.parametrize(("out", "inp"), [((), ()), ((2,), ()), ((), (3,)), ((2, 1), (3,)), ((2,), (3, 1)), ((0,), (3,)),
-                                          ((2,), (0,)), ((0,), (0,)), ((0, 2), (3, 0))])  # fmt: skip
+@pytest.mark.parametrize(
+    "out, inp",
+    [
+        ((), ()),
+        ((2,), ()),
+        ((), (3,)),
+        ((2, 1), (3,)),
+        ((2,), (3, 1)),
+        ((0,), (3,)),
+        ((2,), (0,)),
+        ((0, 2), (3, 0)),
+    ],
+)
 def test_a_jacobian_has_the_shape_output_then_input(name, out, inp):
     jac = getattr(cr, name)(lambda x: cr.ones(out) * (x * x).sum())(cr.ones(inp))
     assert tuple(jac.shape) == out + inp
@@ -154,7 +171,7 @@ def test_a_pullback_runs_any_number_of_times():
 # --- argnums, has_aux, keywords ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("argnums", "expected"), [(0, 12.0), (1, 9.0), (-1, 9.0), (-2, 12.0)])
+@pytest.mark.parametrize("argnums, expected", [(0, 12.0), (1, 9.0), (-1, 9.0), (-2, 12.0)])
 def test_argnums_counts_from_both_ends(argnums, expected):
     near(cr.grad(lambda x, y: x**2 * y, argnums)(3.0, 2.0), expected)
 

@@ -29,7 +29,7 @@ def test_in_float32_it_stalls_by_name_and_fails(run: Any) -> None:
 
 
 def test_it_fits_a_narrow_terminal(run: Any) -> None:
-    for extra in ([], ["--float32"], ["--plot"]):
+    for extra in ([], ["--float32"]):
         lines = run("descend", *BOWL, *extra, columns=60).stdout.splitlines()
         assert max(map(len, lines)) <= 60
 

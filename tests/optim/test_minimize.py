@@ -158,7 +158,7 @@ def test_the_repr_shows_the_criteria(converged):
     assert head.startswith(
         "Descent(status='converged', w=tensor([ 2.0000, -3.0000]), value=2.366e-13, steps=783)"
     )
-    assert criteria.split("   ")[1:] and criteria.count("yes") == 4
+    assert criteria.count("yes") == 4
     assert "not one step earlier" in measured
 
 

@@ -89,7 +89,7 @@ def test_overshooting_ever_further_has_diverged_long_before_it_overflows():
     same = simulate.descend(simulate.bowl, [0, 0], 1.1, 480, np.float32)
     assert r.status == "diverged"
     assert r.steps < 50
-    assert np.isnan(same.points[-1]).all()
+    assert np.isnan(same.points[-1]).any()
     assert (r.at_step, r.w.tolist(), r.value) == (0, [0.0, 0.0], 13.0)
 
 
@@ -185,20 +185,17 @@ def test_without_strict_the_lectures_loop_runs_to_its_limit():
 def test_without_strict_the_overflow_is_reached_by_step_480():
     r = cr.minimize(f, start(cr.float32), lr=1.1, strict=False)
     assert r.status == "diverged"
-    assert r.steps <= 490
-    assert np.isnan(r.w.numpy()).all()
+    norms = simulate.descend(simulate.bowl, [0, 0], 1.1, 500, np.float32).norms
+    assert r.steps == 480
+    assert next(k for k, norm in enumerate(norms, 1) if np.isnan(norm)) == 480
+    assert np.isnan(r.value)
 
 
-def test_a_random_function_is_not_called_stalled():
-    rng = np.random.default_rng(0)
-
-    def noisy(w):  # half of the time the step is lost to rounding
-        return w * (1e-20 if rng.random() < 0.5 else 1e-3)
-
-    r = cr.minimize(noisy, 1.0, lr=1e-2, tol=0.0, maxiter=200)
-    assert r.status in ("max_iterations", "stalled")
-    if r.status == "stalled":  # the same draw twice: nothing told the two apart
-        assert r.evidence.still
+def test_a_function_that_answers_differently_each_time_is_not_called_stalled():
+    slopes = iter([1e-20, *[1.0] * 10])  # the first step is lost to rounding, the next ones are not
+    r = cr.minimize(lambda w: w * next(slopes), 1.0, lr=0.125, tol=0.0, maxiter=5)
+    assert r.status == "max_iterations"
+    assert r.w.item() == 1.0 - 4 * 0.125
 
 
 def test_a_norm_within_tol_one_step_earlier_is_not_enough():

@@ -46,7 +46,9 @@ class Program(NamedTuple):
 class Maker:
     """Proposes lines, and keeps those that run and whose values are tame."""
 
-    def __init__(self, lib: Any, seed: int, *, dtypes: tuple[str, ...] = ("float64",), inplace: bool = True) -> None:
+    def __init__(
+        self, lib: Any, seed: int, *, dtypes: tuple[str, ...] = ("float64",), inplace: bool = True
+    ) -> None:
         self.lib, self.r, self.inplace = lib, random.Random(seed), inplace
         self.dtypes = dtypes
         self.head: list[str] = []
@@ -107,7 +109,9 @@ class Maker:
         return [v for k, v in self.names.items() if k[0] in "xvb" and hasattr(v, "requires_grad")]
 
     def _loss(self) -> str:
-        tracked = [k for k in self.names if k[0] in "xv" and self.names[k].requires_grad and self.names[k].numel()]
+        tracked = [
+            k for k in self.names if k[0] in "xv" and self.names[k].requires_grad and self.names[k].numel()
+        ]
         recent = tracked[-4:]
         parts = [
             self.r.choice(
@@ -186,7 +190,24 @@ def _apart(v: np.ndarray) -> bool:
     return bool(np.all(np.diff(flat) > MARGIN / 10))
 
 
-_FREE = ["sin", "cos", "tanh", "sigmoid", "atan", "asinh", "erf", "square", "neg", "exp", "sinh", "cosh", "expm1", "exp2", "erfc", "positive"]
+_FREE = [
+    "sin",
+    "cos",
+    "tanh",
+    "sigmoid",
+    "atan",
+    "asinh",
+    "erf",
+    "square",
+    "neg",
+    "exp",
+    "sinh",
+    "cosh",
+    "expm1",
+    "exp2",
+    "erfc",
+    "positive",
+]
 _DOMAIN: dict[str, Callable[[np.ndarray], Any]] = {
     **dict.fromkeys(("log", "log2", "log10", "sqrt", "rsqrt"), lambda v: v > MARGIN),
     **dict.fromkeys(("asin", "acos", "atanh"), lambda v: np.abs(v) < 1 - MARGIN),
@@ -211,7 +232,24 @@ def _unary(m: Maker) -> str:
 
 
 def _binary(m: Maker) -> str:
-    kind = m.r.choice(["arith", "arith", "arith", "number", "number", "divide", "power", "whole", "extreme", "atan2", "hypot", "logaddexp", "xlogy", "mod"])
+    kind = m.r.choice(
+        [
+            "arith",
+            "arith",
+            "arith",
+            "number",
+            "number",
+            "divide",
+            "power",
+            "whole",
+            "extreme",
+            "atan2",
+            "hypot",
+            "logaddexp",
+            "xlogy",
+            "mod",
+        ]
+    )
     v = m.new()
     if kind == "arith":
         return f"{v} = {m.any()} {m.r.choice('+-*')} {m.any()}"
@@ -237,7 +275,9 @@ def _binary(m: Maker) -> str:
     if kind == "xlogy" and np.all(b > MARGIN) and np.all(np.abs(a) > MARGIN):
         return f"{v} = torch.special.xlogy({x}, {y})"
     if kind == "mod" and np.all(np.abs(b) > 0.1) and np.all(np.abs(a / b - np.round(a / b)) > MARGIN):
-        return f"{v} = " + m.r.choice((f"{x} % {y}", f"torch.remainder({x}, {y})", f"{x}.detach() // {y}.detach()"))
+        return f"{v} = " + m.r.choice(
+            (f"{x} % {y}", f"torch.remainder({x}, {y})", f"{x}.detach() // {y}.detach()")
+        )
     raise _Unfit
 
 
@@ -249,7 +289,25 @@ def _together(m: Maker, x: str, y: str) -> list[np.ndarray]:
 
 
 def _reduce(m: Maker) -> str:
-    name = m.r.choice(["sum", "mean", "prod", "var", "std", "logsumexp", "norm", "amax", "amin", "max", "min", "cumsum", "cumprod", "softmax", "log_softmax"])
+    name = m.r.choice(
+        [
+            "sum",
+            "mean",
+            "prod",
+            "var",
+            "std",
+            "logsumexp",
+            "norm",
+            "amax",
+            "amin",
+            "max",
+            "min",
+            "cumsum",
+            "cumprod",
+            "softmax",
+            "log_softmax",
+        ]
+    )
     x, v = m.floating(lambda a: a.size > 0), m.new()
     if name in ("amax", "amin", "max", "min") and not _apart(m.value(x)):
         raise _Unfit
@@ -275,7 +333,23 @@ def _shape(m: Maker) -> str:
     x = m.any() if m.r.random() < 0.2 else m.floating()
     shape, v, n = m.shape(x), m.new(), len(m.shape(x))
     rest = [str(s) for s in shape]
-    kind = m.r.choice(["reshape", "view", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "expand", "flip", "tril", "tile", "T", "contiguous"])
+    kind = m.r.choice(
+        [
+            "reshape",
+            "view",
+            "flatten",
+            "squeeze",
+            "unsqueeze",
+            "permute",
+            "transpose",
+            "expand",
+            "flip",
+            "tril",
+            "tile",
+            "T",
+            "contiguous",
+        ]
+    )
     if kind in ("reshape", "view"):
         return f"{v} = {x}.{kind}({m.r.choice(('-1', '1, -1', ', '.join(['1', *rest]), ', '.join([*rest, '1'])))})"
     if kind == "flatten":
@@ -293,13 +367,17 @@ def _shape(m: Maker) -> str:
         return f"{v} = " + m.r.choice((f"{x}.transpose({a}, {b})", f"torch.movedim({x}, {a}, {b})"))
     if kind == "expand":
         target = tuple(2 if s == 1 else s for s in shape)
-        return f"{v} = " + m.r.choice((f"{x}.expand(2, {', '.join(rest)})", f"torch.broadcast_to({x}, {target})"))
+        return f"{v} = " + m.r.choice(
+            (f"{x}.expand(2, {', '.join(rest)})", f"torch.broadcast_to({x}, {target})")
+        )
     if kind == "flip":
         return f"{v} = torch.flip({x}, ({m.dim(x)},))"
     if kind == "tril":
         return f"{v} = torch.{m.r.choice(('tril', 'triu'))}({x}, {m.r.choice((-1, 0, 1))})"
     if kind == "tile":
-        return f"{v} = {x}.repeat({', '.join(['2'] * max(n, 1))})" if n < 3 else f"{v} = torch.tile({x}, (2,))"
+        return (
+            f"{v} = {x}.repeat({', '.join(['2'] * max(n, 1))})" if n < 3 else f"{v} = torch.tile({x}, (2,))"
+        )
     return f"{v} = {x}.T" if n == 2 else f"{v} = {x}.contiguous()"
 
 
@@ -318,7 +396,20 @@ def _key(m: Maker, x: str, *, twice: bool = True) -> str:
         several = [m.r.randrange(-size, size) for _ in range(2)]
         if not twice:  # of two values assigned to one place torch's gradient counts both
             several = [j - size * m.r.randint(0, 1) for j in m.r.sample(range(size), min(size, 2))]
-        parts.append(m.r.choice((str(i), ":", f"{j}:", f":{j + 1}", "::2", "None, :", str(several), f"torch.tensor({several})")))
+        parts.append(
+            m.r.choice(
+                (
+                    str(i),
+                    ":",
+                    f"{j}:",
+                    f":{j + 1}",
+                    "::2",
+                    "None, :",
+                    str(several),
+                    f"torch.tensor({several})",
+                )
+            )
+        )
     if m.r.random() < 0.15 and len(parts) < len(shape):
         parts.insert(m.r.randint(0, len(parts)), "...")
     return ", ".join(parts)
@@ -369,9 +460,15 @@ def _product(m: Maker) -> str:
         choices += [f"torch.outer({x}, {y})", f"torch.dot({x}, {y})", f"torch.einsum('i,j->ji', {x}, {y})"]
         choices += [f"torch.einsum('i,i', {x}, {y})"]
     if a == b == 2:
-        choices += [f"torch.einsum('ij,jk->ik', {x}, {y})", f"torch.einsum('ij,ik->jk', {x}, {y})", f"torch.mm({x}, {y})"]
+        choices += [
+            f"torch.einsum('ij,jk->ik', {x}, {y})",
+            f"torch.einsum('ij,ik->jk', {x}, {y})",
+            f"torch.mm({x}, {y})",
+        ]
         choices += [f"torch.einsum('ij,ij->i', {x}, {y})"]
-        choices += [f"torch.tensordot({x}, {y}, 1)"] * (m.shape(x)[1] == m.shape(y)[0])  # torch spreads a length 1
+        choices += [f"torch.tensordot({x}, {y}, 1)"] * (
+            m.shape(x)[1] == m.shape(y)[0]
+        )  # torch spreads a length 1
     if a == 2 and m.shape(x)[0] == m.shape(x)[1]:
         choices += [f"torch.einsum('ii', {x})", f"torch.einsum('ii->i', {x}) * 1"]
     if a == 3:
@@ -392,12 +489,21 @@ def _choose(m: Maker) -> str:
         return f"{v} = torch.where({m.truth()}, {m.floating()}, {m.r.choice((m.floating(), str(m.const())))})"
     if kind == "truth":
         b = m.truth()
-        return m.r.choice((f"b{m.count} = ~{b}", f"b{m.count} = {b} & {m.truth()}", f"{v} = {b}.double()", f"{v} = {b} * {m.floating()}"))
+        return m.r.choice(
+            (
+                f"b{m.count} = ~{b}",
+                f"b{m.count} = {b} & {m.truth()}",
+                f"{v} = {b}.double()",
+                f"{v} = {b} * {m.floating()}",
+            )
+        )
     x, c = m.floating(), m.const()
     if not np.all(np.abs(m.value(x) - c) > MARGIN):
         raise _Unfit
     if kind == "clamp":
-        return f"{v} = " + m.r.choice((f"{x}.clamp(min={c})", f"torch.clamp({x}, max={c})", f"torch.clip({x}, {c}, {c + 9})"))
+        return f"{v} = " + m.r.choice(
+            (f"{x}.clamp(min={c})", f"torch.clamp({x}, max={c})", f"torch.clip({x}, {c}, {c + 9})")
+        )
     return f"{v} = {x}.sin() * 2 if {x}.sum().item() > {c} else {x} * {m.floating()}"
 
 
@@ -420,11 +526,15 @@ def _other(m: Maker) -> str:
 
 
 def _in_place(m: Maker) -> str:
-    computed = [k for k, t in m.names.items() if k[0] == "v" and _dtype(t).startswith("float") and not t.is_leaf]
+    computed = [
+        k for k, t in m.names.items() if k[0] == "v" and _dtype(t).startswith("float") and not t.is_leaf
+    ]
     if not computed:
         raise _Unfit
     x = m.r.choice(computed[-4:])
-    kind = m.r.choice(["operator", "operator", "method", "unary", "unary", "key", "key", "key", "fill", "copy"])
+    kind = m.r.choice(
+        ["operator", "operator", "method", "unary", "unary", "key", "key", "key", "fill", "copy"]
+    )
     other = m.r.choice((m.floating(), str(m.const())))
     if other in m.names and _overlap(m.names[x], m.names[other]):
         other = f"{other}.clone()"  # torch's forward mode is wrong for `a *= a`
@@ -439,7 +549,11 @@ def _in_place(m: Maker) -> str:
         return f"{x}.{name}()"
     if kind == "key":
         return f"{x}[{_key(m, x, twice=False)}] {m.r.choice(('=', '=', '+=', '*='))} {other}"
-    return f"{x}.{m.r.choice(('zero_()', f'fill_({m.const()})'))}" if kind == "fill" else f"{x}.copy_({other if other[0] != '-' and other[0] not in '0123456789' else m.floating()})"
+    return (
+        f"{x}.{m.r.choice(('zero_()', f'fill_({m.const()})'))}"
+        if kind == "fill"
+        else f"{x}.copy_({other if other[0] != '-' and other[0] not in '0123456789' else m.floating()})"
+    )
 
 
 def program(lib: Any, seed: int, length: int, **how: Any) -> Program:

@@ -47,7 +47,9 @@ def assert_close(ours: Any, theirs: Any, what: Any, rtol: float) -> None:
         return
     a, b = programs.num(ours), programs.num(theirs)
     assert a.shape == b.shape, what
-    assert np.all(np.abs(a - b) <= rtol * max(1.0, np.abs(b).max(initial=0.0))), f"{what!r}: {ours} is not {theirs}"
+    assert np.all(np.abs(a - b) <= rtol * max(1.0, np.abs(b).max(initial=0.0))), (
+        f"{what!r}: {ours} is not {theirs}"
+    )
 
 
 def everything(n: int) -> tuple[int, ...]:

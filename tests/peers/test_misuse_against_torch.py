@@ -23,10 +23,12 @@ MISUSE = {
     "entry of a leaf": "x = torch.ones(3, requires_grad=True); x[0] = 5.0",
     "view of a leaf": "x = torch.ones(3, requires_grad=True); x[:2].mul_(2)",
     "saved result overwritten": "x = torch.ones(3, requires_grad=True); y = x.exp(); y += 1; y.sum().backward()",
-    "saved input overwritten": "x = torch.ones(3, requires_grad=True); a = x * 2; b = a * a; a[0] = 0; b.sum().backward()",
+    "saved input overwritten": "x = torch.ones(3, requires_grad=True); a = x * 2; "
+    "b = a * a; a[0] = 0; b.sum().backward()",
     "unused input": "x, u = torch.ones(1, requires_grad=True), torch.ones(1, requires_grad=True); "
     "torch.autograd.grad(x.sum(), [x, u])",
-    "input without gradient": "x, c = torch.ones(1, requires_grad=True), torch.ones(1); torch.autograd.grad((c * x).sum(), [c])",
+    "input without gradient": "x, c = torch.ones(1, requires_grad=True), torch.ones(1); "
+    "torch.autograd.grad((c * x).sum(), [c])",
     "numpy of a tracked tensor": "torch.ones(1, requires_grad=True).numpy()",
     "requires_grad off a computed tensor": "x = torch.ones(1, requires_grad=True); y = x * 2; y.requires_grad = False",
     "grad of another shape": "w = torch.tensor(1.0, requires_grad=True); w.grad = torch.tensor([1.0, 2.0])",

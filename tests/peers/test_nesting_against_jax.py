@@ -39,9 +39,17 @@ def expression(r: random.Random, xs: list[str]) -> str:
     """A smooth expression of some of the variables, of moderate size."""
     a, b, c = r.choice(xs), r.choice(xs), round(r.uniform(0.2, 1.5), 3)
     return r.choice(
-        (f"F.sin({a} * {b} + {c})", f"{a} * {b}", f"F.exp(-{a} * {a}) * {b}", f"F.tanh({a} - {c} * {b})", f"{a} ** 2 * {b}",
-         f"F.log(1.5 + {a} * {a}) + {b}", f"{a} / (1 + {b} * {b})", f"F.cos({a}) * F.exp({c} * {b})")
-    )  # fmt: skip
+        (
+            f"F.sin({a} * {b} + {c})",
+            f"{a} * {b}",
+            f"F.exp(-{a} * {a}) * {b}",
+            f"F.tanh({a} - {c} * {b})",
+            f"{a} ** 2 * {b}",
+            f"F.log(1.5 + {a} * {a}) + {b}",
+            f"{a} / (1 + {b} * {b})",
+            f"F.cos({a}) * F.exp({c} * {b})",
+        )
+    )
 
 
 def source(stack: tuple[str, ...], r: random.Random) -> str:

@@ -86,7 +86,9 @@ def assert_close(ours: Any, theirs: Any, what: Any, *, times: float, mixed: bool
     assert a.shape == b.shape, what
     scale = max(1.0, float(np.abs(b.astype(float)).max(initial=0.0)))
     rtol = 2e-6 * times if mixed else tolerance(theirs, times)
-    assert np.all(np.abs(a.astype(float) - b.astype(float)) <= rtol * scale), f"{what}: {ours} is not {theirs}"
+    assert np.all(np.abs(a.astype(float) - b.astype(float)) <= rtol * scale), (
+        f"{what}: {ours} is not {theirs}"
+    )
 
 
 def assert_same_variables(p: Pair, *, mixed: bool) -> None:
@@ -216,7 +218,9 @@ def test_a_backward_frees_what_torch_frees_or_less(seed, length):
     p.torch["loss"].backward()
     p.ours["loss"].backward()
     ours = refusal(p.ours["loss"])
-    assert ours is None or refusal(p.torch["loss"]) is not None or freed_for_good_reason(ours), f"{ours} {p.program!r}"
+    assert ours is None or refusal(p.torch["loss"]) is not None or freed_for_good_reason(ours), (
+        f"{ours} {p.program!r}"
+    )
 
 
 def freed_for_good_reason(message: str) -> bool:
@@ -258,6 +262,6 @@ def test_a_wrong_flag_is_noticed():
 
 def test_programs_reach_every_kind_of_operation():
     text = "\n".join(programs.program(torch, seed, 12, dtypes=MIXED).source for seed in range(300))
-    for part in ("@", "einsum", "where", "clamp", "cat", ".sum(", "keepdim", "[None", "+=", "_(", "no_grad", "detach",
-                 "float()", "torch.sort", "if ", "for ", "expand", " ** ", "torch.maximum", "] *=", "zeros("):  # fmt: skip
+    words = "@ einsum where clamp cat .sum( keepdim [None += _( no_grad detach float() torch.sort if for expand **"
+    for part in (*words.split(), "zeros(", "torch.maximum", "] *="):
         assert part in text, part

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from chainrule import dispatch
-from chainrule.dispatch import Handle, wrap
-from chainrule.eager.backward import _gradient_tensor, collect, node_of, pull_back, push_forward, restrict
+from chainrule.dispatch import Handle, node_of, wrap
+from chainrule.eager.backward import _gradient_tensor, collect, pull_back, push_forward, restrict
 from chainrule.errors import ArgumentError, DerivativeError, NotScalarError, ShapeError
 from chainrule.ops import array, creation
 from chainrule.source import boundary
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import current, enable_grad
-from chainrule.tape.node import Node, next_serial, small
+from chainrule.tape.node import Node, new, next_serial, small
 from chainrule.tape.promote import is_inexact
-from chainrule.tape.pull import array_pull
+from chainrule.tape.pull import array_pull, settle
 
 _ALIAS = TABLE["alias"]
 
@@ -33,7 +33,7 @@ def alias(x: Any) -> Any:
     if not is_inexact(t.dtype):
         raise creation.integer_gradient(t.dtype)
     source = node_of(t)
-    n = dispatch.new(Node)
+    n = new(Node)
     n.serial, n.p, n.a, n.b = next_serial(), _ALIAS, source if source.pull is not None else None, None
     n.x, n.y, n.params = small(t.v), None, None
     n.out, n.pull = small(t.v), array_pull(_ALIAS, (True,), False)
@@ -131,7 +131,7 @@ def _seed(run: _Run, weights: Any, recorded: bool) -> Any:
             )
         if recorded:
             return w if w.dtype == run.out.dtype else dispatch.emit("cast", w, dtype=run.out.dtype)
-        value = dispatch.settle(w.v, run.out.v)
+        value = settle(w.v, run.out.v)
     return wrap(value, dispatch.leaf_of(value)) if recorded else value
 
 
@@ -318,17 +318,17 @@ def _push(run: _Run, tangents: Sequence[Any]) -> Any:
                 fix="make the shapes equal",
             )
     recorded = run.outside or (run.recorded and any(_is_tracked(t) for t in ts))
-    given = [(n, t, x) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True) if t is not None]
+    pushed = [(n, t, x) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True) if t is not None]
     if recorded:
-        seeds = {n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in given}
+        seeds = {n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in pushed}
     else:
-        seeds = {n: _array(dispatch.settle(t.v, x.v)) for n, t, x in given}
+        seeds = {n: _array(settle(t.v, x.v)) for n, t, x in pushed}
     out = push_forward(node_of(run.out), seeds, recorded) if run.depends() else None
     if out is None:
         return creation.make_leaf(
             0.0 if run.out.v.__class__ is float else np.zeros(run.out.shape, run.out.dtype)
         )
-    return out if recorded else creation.make_leaf(dispatch.settle(out, run.out.v))
+    return out if recorded else creation.make_leaf(settle(out, run.out.v))
 
 
 def _array(v: Any) -> Any:
@@ -450,7 +450,7 @@ def _of_tensor(a: Any, x: Any) -> Any:
         )
     rows = []
     for u in _units(a):
-        cts, _ = pull_back([(n, dispatch.settle(u, a.v))], {target}, False)
+        cts, _ = pull_back([(n, settle(u, a.v))], {target}, False)
         rows.append(_result(cts.get(target), x, target, False))
     return _assemble(rows, x, (*a.shape, *x.shape), 0)
 

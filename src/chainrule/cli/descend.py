@@ -39,9 +39,9 @@ def descend(
     \b
     Examples
       chainrule descend "(w1-2)**2 + (w2+3)**2" w1=0 w2=0
-      chainrule descend "(w1-2)**2 + (w2+3)**2" w1=0 w2=0 --float32
+      chainrule descend "(w-1000)**2" w=0 --float32
       chainrule descend "(w-3)**4" w=0 --lr 0.1 --plot
-      chainrule descend "norm(x)**2 + x[0]" x=[1,2] --csv path.csv
+      chainrule descend "norm(x)**2" x=[1,2] --csv path.csv
 
     Each step is w − lr·∇L. What can be written is what  chainrule grad --help  lists.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -75,9 +76,12 @@ def round_rates(lr: float, up: bool) -> Iterator[float]:
 
 def other_rate(r: Descent, *, up: bool) -> Cure | None:
     """The nearest round learning rate that converges."""
-    slow = None
+    slow, spent = None, 0.0
     for lr in round_rates(r.lr, up):
+        if spent > _SECONDS:
+            break
         t = tried(r, lr=lr)
+        spent += 0.0 if t is None else t.evidence.seconds
         if t is not None and t.success:
             return Cure(f"lr={lr:g}", f"{_steps(t, r)} in {dtype_name(r)}")
         if up and (t is None or t.status in ("diverged", "oscillating", "non_finite")):
@@ -114,7 +118,7 @@ def rate_of(r: Descent) -> Rate | None:
     norms = r.history.norms
     if r.history.every > 1 or len(norms) < 12:
         return None
-    pairs = zip(norms, norms[1:], strict=False)
+    pairs = pairwise(norms)
     ratios = np.array([b / a for a, b in pairs if a > 0 and math.isfinite(a) and math.isfinite(b)])
     if len(ratios) < 10:
         return None

@@ -86,7 +86,7 @@ class Descent:
     >>> import chainrule as cr
     >>> r = cr.minimize(lambda w: (w - 3) ** 2, 0.0, lr=0.1)
     >>> r
-    Descent(status='converged', w=tensor(3.0000), value=1.241e-13, steps=73)
+    Descent(status='converged', w=tensor(3.0000), value=1.56e-13, steps=71)
       criteria   ‖∇L‖ ≤ 1e-06   yes        steps < 10000   yes        finite   yes        still moving   yes
       measured at the returned w (value, gradient), not one step earlier
     """

@@ -77,7 +77,8 @@ def _cycling(r: Descent) -> str:
 def _oscillating(r: Descent) -> str:
     e = r.evidence
     if r.norm > r.tol >= e.old_norm:
-        return f"oscillating: ‖∇L‖ was {e.old_norm:.3g} one step earlier, and at the returned w it is {r.norm:.3g} > tol {r.tol:g}"
+        at_w = f"at the returned w it is {r.norm:.3g} > tol {r.tol:g}"
+        return f"oscillating: ‖∇L‖ was {e.old_norm:.3g} one step earlier, and {at_w}"
     lo, hi = min(e.norms), max(e.norms)
     stays = f"stays {hi:.3g}" if f"{lo:.3g}" == f"{hi:.3g}" else f"stays between {lo:.3g} and {hi:.3g}"
     return f"oscillating at step {r.steps} of {r.maxiter}: each step leaps over the minimum, and ‖∇L‖ {stays}"
@@ -111,7 +112,8 @@ def _non_finite(r: Descent) -> str:
 def _interrupted(r: Descent) -> str:
     who = "by the callback" if r.evidence.reason == "callback" else "with Ctrl-C"
     best = "" if r.evidence.reason == "callback" else ", the best so far,"
-    return f"interrupted {who} at step {r.steps} of {r.maxiter}: {_so_far(r).replace(' is returned', f'{best} is returned')}"
+    what = _so_far(r).replace(" is returned", f"{best} is returned")
+    return f"interrupted {who} at step {r.steps} of {r.maxiter}: {what}"
 
 
 # --- the reason -----------------------------------------------------------------------------------------
@@ -169,7 +171,7 @@ def _why_cycling(r: Descent) -> list[str]:
     lo, hi = _around(r)
     between = f"= {hi:.4g}" if lo == hi else f"between {lo:.4g} and {hi:.4g}"
     return [
-        f"the minimum lies between two neighbouring numbers of {cures.dtype_name(r)}, and each step leaps from one side to the other:",
+        f"the minimum lies between neighbouring numbers of {cures.dtype_name(r)}, and each step leaps over it:",
         f"‖∇L‖ {between}, for ever; nothing nearer can be reached with lr = {r.lr:g}.",
     ]
 
@@ -268,10 +270,10 @@ def _cures_of_rounding(r: Descent) -> list[Any]:
     if not cures.affordable(r):
         return [
             'dtype="float64"',
-            "a larger lr" if r.status == "stalled" else "a smaller lr",
+            "a smaller lr" if r.status == "cycling" else "a larger lr",
             cures.looser(r),
         ]
-    found = [cures.more_digits(r), cures.other_rate(r, up=r.status == "stalled"), cures.looser(r)]
+    found = [cures.more_digits(r), cures.other_rate(r, up=r.status != "cycling"), cures.looser(r)]
     return [c for c in found if c is not None]
 
 

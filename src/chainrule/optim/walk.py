@@ -94,7 +94,7 @@ class Walk:
         self.norm = norm = abs(g) if self.plain else norm_of(g)
         self.values.append(self.value)
         self.norms.append(norm)
-        if self._best is None or -math.inf < self.value < self._best[1] and norm < math.inf:
+        if self._best is None or (-math.inf < self.value < self._best[1] and norm < math.inf):
             self._best = (w, self.value, g, norm, self.k)
         if self.k == 0:
             self.first_value, self.first_norm, self.top_norm = self.value, norm, norm
@@ -190,7 +190,7 @@ def norm_of(g: Point) -> float:
 
 
 def _largest(move: np.ndarray, size: int) -> float:
-    return max(map(abs, move.ravel().tolist())) if size <= _SMALL else float(np.abs(move).max())
+    return max(map(abs, move.ravel().tolist())) if size <= _SMALL else float(max(move.max(), -move.min()))
 
 
 def _real(v: Any) -> float:
