@@ -320,7 +320,9 @@ def _push(run: _Run, tangents: Sequence[Any]) -> Any:
     recorded = run.outside or (run.recorded and any(_is_tracked(t) for t in ts))
     pushed = [(n, t, x) for n, t, x in zip(run.nodes, ts, run.inputs, strict=True) if t is not None]
     if recorded:
-        seeds = {n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in pushed}
+        seeds = {
+            n: t if t.dtype == x.dtype else dispatch.emit("cast", t, dtype=x.dtype) for n, t, x in pushed
+        }
     else:
         seeds = {n: _array(settle(t.v, x.v)) for n, t, x in pushed}
     out = push_forward(node_of(run.out), seeds, recorded) if run.depends() else None
