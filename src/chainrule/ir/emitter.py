@@ -181,10 +181,7 @@ def _easier(p: Primitive, args: tuple[Any, ...], params: dict[str, Any]) -> Any:
 
 def _uniform(args: tuple[Any, ...], last: Var) -> bool:
     """Whether all operands are variables with the shape and dtype of the last."""
-    for a in args:
-        if a.__class__ is not Var or a.shape != last.shape or a.dtype is not last.dtype:
-            return False
-    return True
+    return all(a.__class__ is Var and a.shape == last.shape and a.dtype is last.dtype for a in args)
 
 
 def _differ(given: list[Var]) -> bool:
