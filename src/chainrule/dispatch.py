@@ -138,7 +138,7 @@ def _one_dtype(values: list[Any], strong: list[bool]) -> bool:
         return False
     if dtype is not FLOAT64 and not all(strong):
         with quiet():
-            values[:] = [v if s else dtype.type(v) for v, s in zip(values, strong, strict=True)]
+            values[:] = [v if s else _number(v, dtype) for v, s in zip(values, strong, strict=True)]
     elif not all(strong):
         values[:] = [float(v) if v.__class__ is int else v for v in values]
     return True
@@ -213,10 +213,19 @@ def promote(p: Primitive, values: list[Any], nodes: list[Node | None], strong: l
         if v.__class__ is float and dtype == FLOAT64:
             continue
         if not strong[k]:
-            with quiet():
-                values[k] = dtype.type(v)
+            values[k] = _number(v, dtype)
         elif v.__class__ is float or v.dtype != dtype:
             values[k], nodes[k] = _cast(v, nodes[k], dtype, m)
+
+
+def _number(v: Any, dtype: np.dtype) -> Any:
+    """A Python number in a dtype."""
+    try:
+        with quiet():
+            return dtype.type(v)
+    except OverflowError:
+        fix = "use a floating point tensor, or a smaller number"
+        raise DtypeError(f"the number {v:.3e} does not fit into {dtype}", fix=fix) from None
 
 
 def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node | None]:
@@ -439,8 +448,9 @@ def unary(p: Primitive, watch: bool = False) -> Callable[[Any], Any]:
     pull = None
     raised = (ArithmeticError, ValueError)
 
-    def op(x: Any) -> Any:
+    def op(input: Any) -> Any:
         nonlocal pull
+        x = input
         if x.__class__ is not Tensor or mode() is not PLAIN or (watch and x.n.pull is not None):
             try:
                 return bind(p, x)
@@ -493,7 +503,8 @@ def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
     pulls: list[Any] = [None, None, None, None]
     raised = (ArithmeticError, ValueError)
 
-    def op(x: Any, y: Any) -> Any:
+    def op(input: Any, other: Any) -> Any:
+        x, y = input, other
         a = b = u = v = None
         if mode() is PLAIN and not watch:
             if x.__class__ is Tensor:

@@ -654,7 +654,7 @@ def _number(t: Tensor, how: str) -> Any:
 
 
 def _torch_name(n: Any) -> str:
-    name = n.scope or n.p.name
+    name = n.scope or {"integer_pow": "pow", "concatenate": "cat"}.get(n.p.name, n.p.name)
     return "".join(w[:1].upper() + w[1:] for w in name.split("_")) + "Backward0"
 
 

@@ -209,11 +209,12 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     raise ArgumentError(f"rounding_mode is {rounding_mode!r}", fix='use None, "floor" or "trunc"')
 
 
-def power(x: Any, y: Any) -> Any:
-    """x to the power y, entry by entry; shapes broadcast.
+def power(input: Any, exponent: Any) -> Any:
+    """`input` to the power `exponent`, entry by entry; shapes broadcast.
 
     A power that is a whole number known in advance has the derivative n·xⁿ⁻¹, without a logarithm.
     """
+    x, y = input, exponent
     n = _whole(y)
     try:
         if n is None or not isinstance(x, dispatch.Handle):
