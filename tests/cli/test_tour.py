@@ -31,6 +31,7 @@ def stand_in(lecture: Any, *rows: SimpleNamespace) -> None:
         rows=rows,
         ok=all(r.ok for r in rows),
         wrong=tuple(r.case for r in rows if not r.ok),
+        notes=("something to know",),
         report=Path(out) / "index.html",
         to_json=lambda: {"ok": all(r.ok for r in rows), "report": str(Path(out) / "index.html")},
     )
@@ -101,3 +102,8 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_way_out(run: Any, le
     assert result.exit_code == 2
     assert "'locked': permission denied" in result.stderr
     assert "--out" in result.stderr
+
+
+def test_what_is_worth_knowing_is_said_before_the_path(run: Any, lecture: Any) -> None:
+    stand_in(lecture, row("4w + w³ at 1"))
+    assert "• something to know" in run("tour").stdout.splitlines()[:-1]

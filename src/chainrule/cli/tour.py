@@ -56,6 +56,9 @@ def _say(result: Tour) -> None:
     rows = ((f"{'✓' if r.ok else '✗'} {r.case}", r.ours, r.closed_form, r.difference) for r in result.rows)
     output.say_table(rows, head=("case", "chainrule", "closed form", "finite difference"), indent=0)
     output.say()
+    for note in result.notes:
+        output.say_wrapped(f"• {note}", indent="  ")
+    output.say()
     if not result.ok:
         what = f"not right: {', '.join(result.wrong)}"
         output.say_error(what, fix="the report has the program of each case, and what it printed")

@@ -430,7 +430,7 @@ DOUBLE = Case(
     _DESCENT % "float64",
     "L", ("w.grad",), _double_rows, lambda v: _descent_plots(v, "float64"),
     lambda v: [
-        f"It converges in {v['k']} steps. Each step multiplies the distance to (2, −3) by "
+        f"In float64 the descent converges in {v['k']} steps. Each step multiplies the distance to (2, −3) by "
         "0.98, so the number of steps is "
         "known in advance: it is the logarithm of 1e-06/‖∇L‖ at the start, to base 0.98.",
         "The lecture's text allows at most 1000 iterations, its code 10000. In float64 both are enough.",
@@ -442,7 +442,7 @@ SINGLE = Case(
     _DESCENT % "float32",
     "L", ("w.grad",), _single_rows, lambda v: _descent_plots(v, "float32"),
     lambda v: [
-        f"It never reaches its tolerance. After step {last_move(v['path'])} it is frozen at "
+        f"In float32 it never reaches its tolerance. After step {last_move(v['path'])} it is frozen at "
         f"‖∇L‖ = {v['norm_grad']:.6g}: the "
         "step lr·∂L/∂w is less than half the distance to the next float32, so w − step rounds back to w. "
         f"It runs all {v['k']} iterations; {v['k'] - last_move(v['path'])} of them change nothing.",
