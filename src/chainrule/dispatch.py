@@ -11,6 +11,7 @@ from functools import cache
 from sys import _getframe
 from types import CodeType, FrameType
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from chainrule.ir.types import type_of
 from chainrule.source import trim, user_frame
 from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
 from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
+from chainrule.tape.memory import written_after
 from chainrule.tape.modes import PLAIN, Mode, current, mode
 from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
 from chainrule.tape.numbers import quiet
@@ -91,6 +93,8 @@ def wrap(v: Any, n: Node) -> Any:
 
 # --- the general way -----------------------------------------------------------------------------
 
+# Nodes of view primitives whose large result is a copy after all: a reshape of a transposed array.
+COPIED: WeakSet[Node] = WeakSet()
 _FLOATING = frozenset({"mean", "var", "std", "logsumexp", "norm"})
 _PROMOTED = frozenset({"dot_general", "concatenate", "linear_recurrence"}) | _FLOATING
 
@@ -112,13 +116,11 @@ def bind(p: Primitive, *args: Any, **params: Any) -> Any:
     t.v = np.float64(out) if m.inference and out.__class__ is float else out  # not for the quick ways
     t.n = record(p, values, nodes, out, params, m)
     t.base = None
-    if (
-        p.view
-        and out.__class__ is _ndarray
-        and isinstance(args[0], Handle)
-        and np.may_share_memory(out, values[0])
-    ):
-        t.base = view_of(args[0], p, params)
+    if p.view and out.__class__ is _ndarray and isinstance(args[0], Handle):
+        if np.may_share_memory(out, values[0]):
+            t.base = view_of(args[0], p, params)
+        elif out.nbytes > KEEP_BYTES:  # of smaller ones the node has the memory itself
+            COPIED.add(t.n)
     return t
 
 
@@ -182,17 +184,41 @@ def operands(args: Sequence[Any]) -> tuple[list[Any], list[Node | None], list[bo
             nodes.append(a.n if a.base is None else node_of(a))
             strong.append(True)
         elif a.__class__ is float or isinstance(a, (bool, int, complex)) or a.__class__ is np.float64:
+            if isinstance(a, int):
+                _in_range(a)
             values.append(a if a.__class__ is not np.float64 else float(a))
             nodes.append(None)
             strong.append(False)
         elif isinstance(a, (np.ndarray, np.generic)):
-            values.append(a)
+            values.append(numeric(a))
             nodes.append(None)
             strong.append(True)
         else:
             fix = "pass a Tensor, a NumPy array or a number; make one of a list with tensor(…)"
             raise DataError(f"an operand is a {type(a).__name__}", given=_shown(a), fix=fix)
     return values, nodes, strong
+
+
+def numeric(a: Any) -> Any:
+    """An array or NumPy number as operations take it: of numbers, and no subclass: its `*` may differ."""
+    if a.dtype.kind not in "buifc" or a.dtype.char in "gG":
+        fix = "convert it to numbers first, e.g. a.astype(float)"
+        raise DtypeError(f"an operand is a NumPy array of dtype {a.dtype}", given=_shown(a), fix=fix)
+    if a.__class__ is _ndarray or not isinstance(a, _ndarray):
+        return a
+    if np.ma.is_masked(a):
+        fix = "fill the masked entries, a.filled(0.), or choose with where(mask, x, y)"
+        raise DataError("an array has masked entries, which have no value", given=_shown(a), fix=fix)
+    return np.asarray(a)
+
+
+def _in_range(a: int) -> None:
+    try:
+        float(a)
+    except OverflowError:
+        digits = int(a.bit_length() * 0.30103) + 1
+        fix = "use a smaller number: the largest is about 1.8e308; for more compute with logarithms"
+        raise DtypeError(f"a whole number of {digits} digits is too large for a tensor", fix=fix) from None
 
 
 def _shown(a: Any) -> str:
@@ -316,7 +342,8 @@ def record(
         if True in tracked:
             floats = out.__class__ is float and p.kind == "elementwise" and not p.nary and _all_floats(values)
             plan = _plan(p, tracked, not floats and _any_complex(values, out), floats)
-            if plan is not None and p.name in COMPOSITES:
+            real = out.__class__ is float or out.dtype.kind == "f"
+            if plan is not None and real and p.name in COMPOSITES:
                 reading = _read_as(p, values, nodes, params)
     n = new(Node if m.scope is None and reading is None else ScopedNode)
     n.serial = next_serial()
@@ -341,14 +368,14 @@ def record(
         n.out = _small(out)
         kept_values = [_small(v) for v in values]
         n.depth = _INFERENCE
-        parents, nodes = nodes, [history(q) for q in nodes]
+        parents, nodes = nodes, [None if m.inference else history(q) for q in nodes]
     if p.nary:
         n.a, n.x, n.b, n.y = tuple(nodes), tuple(kept_values), None, None
     elif len(kept_values) == 1:
         n.a, n.x, n.b, n.y = nodes[0], kept_values[0], None, None
     else:
         (n.a, n.b), (n.x, n.y) = nodes, kept_values
-    if plan is None and not m.inference:
+    if plan is None and not m.inference and not (p.view and _shows_inference(parents[0], values[0], out)):
         set_depth(n, parents)
     return n
 
@@ -376,6 +403,11 @@ _INFERENCE = -1  # depth of nodes made under inference_mode: they have no histor
 def made_under_inference(n: Node) -> bool:
     """Whether a node was made under `inference_mode`."""
     return n.pull is None and n.depth == _INFERENCE
+
+
+def _shows_inference(q: Node | None, value: Any, out: Any) -> bool:
+    """Whether the result of a view primitive shows a tensor of `inference_mode`: then it is one itself."""
+    return q is not None and made_under_inference(q) and np.may_share_memory(out, value)
 
 
 def _check_inference(nodes: Sequence[Node | None], keep: Sequence[bool]) -> None:
@@ -414,7 +446,9 @@ def _operand(node: Node | None, value: Any) -> Any:
 
 def _producer(v: Any) -> Producer | None:
     n = v.node if isinstance(v, Operand) else None
-    if n is None or n.p is None or n.pull is None:
+    if n is None or n.p is None or n.pull is None or hasattr(n, "overwritten"):
+        return None  # a leaf, or what it is now is not what was computed
+    if written_after(v.value, n.serial):
         return None
     return Producer(n.p.name, tuple(map(_operand, n.parents, n.args)), n.params or {})
 
@@ -513,17 +547,27 @@ def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
                     u = u.item()
                     if x.base is not None:
                         a = node_of(x)
-            elif x.__class__ is float or x.__class__ is int:
-                u = float(x)
+            elif x.__class__ is float:
+                u = x
+            elif x.__class__ is int:
+                try:
+                    u = float(x)
+                except OverflowError:
+                    pass  # `bind` says that it is too large
             if y.__class__ is Tensor:
                 v, b = y.v, y.n
                 if v.__class__ is not float and v.__class__ is _ndarray and not v.ndim and v.dtype is FLOAT64:
                     v = v.item()
                     if y.base is not None:
                         b = node_of(y)
-            elif y.__class__ is float or y.__class__ is int:
-                v = float(y)
-        if u.__class__ is not float or v.__class__ is not float:
+            elif y.__class__ is float:
+                v = y
+            elif y.__class__ is int:
+                try:
+                    v = float(y)
+                except OverflowError:
+                    pass
+        if u.__class__ is not float or v.__class__ is not float or (a is None and b is None):
             try:
                 out = None if watch else _arrays(p, x, y, _getframe(1))
                 return bind(p, x, y) if out is None else out
@@ -570,7 +614,7 @@ def _array_operand(x: Any) -> tuple[Any, Node | None]:
         v = x.v
         if v.__class__ is float or (v.__class__ is _ndarray and v.dtype is FLOAT64 and v.ndim):
             return v, x.n if x.base is None else node_of(x)
-    elif c is float or c is int:
+    elif c is float or (c is int and x.bit_length() < 1024):
         return float(x), None
     elif c is _ndarray and x.dtype is FLOAT64 and x.ndim:
         return x, None
@@ -636,7 +680,10 @@ def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
                 raise
         if watch and b.pull is not None:
             return bind(p, x, y)
-        u = float(x)
+        try:
+            u = float(x)
+        except OverflowError:
+            return bind(p, x, y)  # says that it is too large
         try:
             out = scalar(u, v)
         except raised:
@@ -735,6 +782,8 @@ def entry(x: Any, key: int) -> Any:
         if a.pull is not None:
             n.a = (history(a),)
         _finish_untracked(n, a, None)
+        if made_under_inference(a):
+            n.depth = _INFERENCE
     else:
         n.pull = _plan(_INDEX, (True,), False, False).pull  # type: ignore[union-attr]
     t = new(Tensor)

@@ -167,3 +167,32 @@ def test_reading_many_entries_costs_no_array_each():
         total = total + w[i] * i
     total.backward()
     np.testing.assert_array_equal(w.grad.numpy(), np.arange(2000.0))
+
+
+def test_an_assignment_keeps_its_own_copy_of_the_index():
+    x = cr.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    k = cr.tensor([0, 1])
+    y = x * 1.0
+    y[k] = cr.tensor([5.0, 6.0])
+    k.fill_(2)
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    "pick",
+    [
+        lambda x, i: x[i],
+        lambda x, i: cr.gather(x, 0, i),
+        lambda x, i: cr.index_select(x, 0, i),
+        lambda x, i: cr.take_along_dim(x, i, 0),
+        lambda x, i: x[cr.from_numpy(i)],
+    ],
+)
+def test_an_index_array_may_be_written_to_after_its_use(pick):
+    x = cr.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    i = np.array([0, 1])
+    y = pick(x, i)
+    i[:] = 2
+    y.sum().backward()
+    assert x.grad.tolist() == [1, 1, 0]

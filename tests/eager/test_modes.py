@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, InferenceError
+from chainrule.tape import modes
 
 on = cr.is_grad_enabled
 
@@ -266,3 +267,111 @@ def test_create_graph_works_inside_no_grad():
     with cr.no_grad():
         (g,) = cr.autograd.grad(y, x, create_graph=True)
     assert cr.autograd.grad(g, x)[0].item() == 18.0
+
+
+def _chain(m):
+    return 1 if m.outer is None else 1 + _chain(m.outer)
+
+
+def _paired(generator, times):
+    for _ in range(times):
+        for _a, _b in zip(generator(), generator(), strict=False):
+            pass
+
+
+def test_generators_that_end_out_of_order_leave_the_mode_of_ordinary_programs():
+    def g():
+        with cr.no_grad():
+            yield from range(3)
+
+    _paired(g, 100)
+    assert modes.mode() is modes.PLAIN
+    assert _chain(modes.mode()) == 1
+    assert on()
+
+
+def test_the_chain_of_two_running_generators_is_counted():
+    def g():
+        with cr.no_grad():
+            yield
+
+    first, second = g(), g()
+    next(first)
+    next(second)
+    assert _chain(modes.mode()) == 3
+    second.close()
+    first.close()
+    assert _chain(modes.mode()) == 1
+
+
+def test_generators_that_end_out_of_order_under_no_grad_leave_no_grad():
+    def g():
+        with cr.enable_grad():
+            yield from range(3)
+
+    with cr.no_grad():
+        before = modes.mode()
+        _paired(g, 100)
+        assert modes.mode() is before
+        assert not on()
+    assert modes.mode() is modes.PLAIN
+
+
+def test_a_generator_that_outlives_earlier_ones_keeps_a_short_chain():
+    def g():
+        with cr.no_grad():
+            yield on()
+            yield on()
+
+    running = g()
+    next(running)
+    for _ in range(100):
+        later = g()
+        next(later)
+        running.close()
+        running = later
+    assert _chain(modes.mode()) <= 3  # the one that runs, at most one that was left, the outermost
+    assert next(running) is False
+    running.close()
+    assert modes.mode() is modes.PLAIN
+
+
+def test_the_modes_that_all_programs_share_stay_as_they_are():
+    shared = {key: (m.grad, m.inference, m.scope, m.frame, m.outer) for key, m in modes._PLAINLY.items()}
+    first, second = cr.no_grad(), cr.inference_mode()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__()
+    second.__exit__()
+    cr.set_grad_enabled(True)
+    assert shared == {key: (*key, None, None, None) for key in modes._PLAINLY}
+    assert {k: (m.grad, m.inference, m.scope, m.frame, m.outer) for k, m in modes._PLAINLY.items()} == shared
+
+
+VIEWS = [
+    lambda c: c.reshape(2),
+    lambda c: c[0],
+    lambda c: c[:1],
+    lambda c: c.reshape(1, 2).t()[0, 0],
+]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_of_an_inference_tensor_is_one_too_and_is_never_kept(view):
+    with cr.inference_mode():
+        c = cr.tensor([1.0, 2.0]) * 2
+    v = view(c)
+    x = cr.tensor([3.0, 4.0], requires_grad=True)
+    assert v.is_inference()
+    with pytest.raises(InferenceError):
+        x * v
+
+
+def test_a_copy_of_an_inference_tensor_is_an_ordinary_tensor():
+    with cr.inference_mode():
+        c = cr.tensor([[1.0, 2.0], [3.0, 4.0]]) * 2
+    x = cr.tensor([1.0, 1.0], requires_grad=True)
+    copies = [c.clone()[0], c.t().reshape(-1)[:2], c[[0, 1]][0]]
+    assert [t.is_inference() for t in copies] == [False, False, False]
+    (x * copies[1]).sum().backward()
+    assert x.grad.tolist() == [2.0, 6.0]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import UnsupportedError
+from chainrule.errors import DataError, DtypeError, UnsupportedError
 from chainrule.tape.cuts import cuts_of
 
 V = np.array([0.3, -1.4, 2.2])
@@ -221,3 +221,29 @@ def test_random_numbers_of_numpy_seed_nothing_here():
 def test_math_functions_read_the_number():
     assert math.sin(cr.tensor(1.0, requires_grad=True)) == math.sin(1.0)
     assert math.fsum([cr.tensor(1.0), cr.tensor(2.0)]) == 3.0
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("convert", [lambda m: m, cr.as_tensor, cr.from_numpy, cr.tensor])
+def test_a_numpy_matrix_is_multiplied_entry_by_entry_as_any_array(convert):
+    x = cr.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y = x * convert(np.matrix([[1.0, 2.0], [3.0, 5.0]]))
+    y.sum().backward()
+    assert y.tolist() == [[1, 4], [9, 20]]
+    assert x.grad.tolist() == [[1, 2], [3, 5]]
+
+
+@pytest.mark.parametrize("use", [lambda m: cr.ones(2) * m, cr.as_tensor, cr.from_numpy, cr.tensor])
+def test_an_array_with_masked_entries_is_refused(use):
+    with pytest.raises(DataError, match="masked entries"):
+        use(np.ma.array([1.0, 2.0], mask=[False, True]))
+
+
+@pytest.mark.parametrize(
+    "a",
+    [np.array(["a"]), np.array([None]), np.array(["2020"], dtype="M8[Y]"), np.array([2], np.longdouble)],
+    ids=lambda a: a.dtype.name,
+)
+def test_an_operand_that_is_no_array_of_our_numbers_is_refused_by_its_dtype(a):
+    with pytest.raises(DtypeError, match="an operand is a NumPy array of dtype"):
+        cr.ones(1) * a

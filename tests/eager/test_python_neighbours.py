@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ArgumentError, ShapeError, UnsupportedError
+from chainrule.errors import ArgumentError, DtypeError, ShapeError, UnsupportedError
 
 NUMBER = 2.5678
 
@@ -184,3 +184,20 @@ def test_a_missing_attribute_names_a_near_one(v):
 def test_other_devices_are_refused_by_name(v, name):
     with pytest.raises(UnsupportedError, match=name):
         getattr(v, name)()
+
+
+@pytest.mark.parametrize("x", [2.0, [2.0]], ids=["number", "vector"])
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda t, n: n * t,
+        lambda t, n: cr.add(t, n),
+        lambda t, n: t**n,
+        lambda t, n: n - t,
+        lambda t, n: t.mul_(n),
+    ],
+    ids=["product", "sum", "power", "difference", "in place"],
+)
+def test_a_whole_number_beyond_the_largest_float_is_refused(f, x):
+    with pytest.raises(DtypeError, match="401 digits is too large"):
+        f(cr.tensor(x), 10**400)

@@ -64,3 +64,26 @@ def test_numpy_scalars_count_as_numbers_where_python_floats_do():
     x = cr.ones(2, dtype="float32")
     assert (x * np.float64(2.5)).dtype == cr.float32
     assert (np.float64(2.5) * x).dtype == cr.float32
+
+
+@pytest.mark.parametrize("f", [cr.maximum, cr.add, cr.mul, cr.div, cr.atan2], ids=lambda f: f.__name__)
+def test_two_python_numbers_make_a_tensor_of_the_default_dtype(f):
+    cr.set_default_dtype(cr.float32)
+    try:
+        assert f(1.0, 2.0).dtype == np.float32
+    finally:
+        cr.set_default_dtype(cr.float64)
+
+
+def test_the_mean_and_variance_of_many_half_precision_numbers_are_right():
+    """70000 is beyond float16's largest number, 65504; of 1, 3, 1, 3, … the mean is 2, the variance 1."""
+    x = cr.tensor(np.tile([1.0, 3.0], 35000).astype(np.float16))
+    assert (x.mean().item(), x.var().item(), x.std().item()) == (2, 1, 1)
+    assert {x.mean().dtype, x.var().dtype, x.std().dtype} == {np.dtype(np.float16)}
+
+
+def test_the_variance_of_many_half_precision_numbers_has_a_gradient():
+    """2(x - mean)/(n - 1) = ±2/69999, to a subnormal float16's 6e-8."""
+    x = cr.tensor(np.tile([1.0, 3.0], 35000).astype(np.float16), requires_grad=True)
+    x.var().backward()
+    np.testing.assert_allclose(x.grad.numpy()[:2], [-2 / 69999, 2 / 69999], atol=6e-8)

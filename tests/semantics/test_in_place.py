@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import LeafInPlaceError, OverwrittenError
+from chainrule.errors import DtypeError, LeafInPlaceError, OverwrittenError
 
 
 def leaf(value):
@@ -122,3 +122,18 @@ def test_a_number_read_out_of_an_array_is_kept_as_it_was():
         x[i] = x[i - 1] * r
     x.sum().backward()
     assert r.grad.item() == 1 + 2 * 0.5 + 3 * 0.5**2 + 4 * 0.5**3
+
+
+@pytest.mark.parametrize(
+    "a, change",
+    [
+        ([4, 2], lambda a: a.div_(cr.tensor([2, 1]))),
+        ([True, False], lambda a: a.sub_(cr.tensor([True, True]))),
+    ],
+    ids=["quotient of whole numbers", "difference of truth values"],
+)
+def test_a_refused_change_in_place_says_the_dtype_and_changes_nothing(a, change):
+    x = cr.tensor(a)
+    with pytest.raises(DtypeError):
+        change(x)
+    assert x.tolist() == a

@@ -106,3 +106,31 @@ def test_complex_numbers_have_no_order(name):
 def test_largest_complex_number_is_refused():
     with pytest.raises(DtypeError, match="order"):
         op("amax", cr.tensor(np.array([Z])), axis=(0,), keepdims=False)
+
+
+@pytest.mark.parametrize("correction", [0, 1])
+def test_variance_of_complex_numbers_is_real(correction):
+    """var = Σ|z - m|²/(n - c), so ∂/∂x + i∂/∂y = 2(z - m)/(n - c)."""
+    values = np.array([1 + 2j, 3 - 1j, 0.5j])
+    z = cr.tensor(values, requires_grad=True)
+    v = z.var(correction=correction)
+    v.backward()
+    assert v.dtype == np.float64
+    assert v.item() == pytest.approx(np.var(values, ddof=correction))
+    np.testing.assert_allclose(z.grad.numpy(), 2 * (values - values.mean()) / (3 - correction))
+
+
+def test_standard_deviation_of_complex_numbers_is_the_root_of_the_variance():
+    """s = √var, so the gradient is that of var over 2s."""
+    values = np.array([1 + 2j, 3 - 1j, 0.5j])
+    z = cr.tensor(values, requires_grad=True)
+    s = z.std()
+    s.backward()
+    assert s.item() == pytest.approx(np.std(values, ddof=1))
+    np.testing.assert_allclose(z.grad.numpy(), (values - values.mean()) / 2 / np.std(values, ddof=1))
+
+
+def test_standard_deviation_of_equal_complex_numbers_has_gradient_zero():
+    z = cr.tensor(np.array([1 + 2j, 1 + 2j]), requires_grad=True)
+    z.std().backward()
+    assert z.grad.tolist() == [0, 0]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import operator
 import sys
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -94,11 +96,17 @@ def restrict(order: list[Node], targets: set[Node]) -> list[Node]:
     return [n for n in order if n in needed]
 
 
-def check_overwritten(steps: list[Node]) -> None:
-    """Refuse to read a value that is not the one that was recorded."""
+def check_overwritten(steps: list[Node]) -> set[Node]:
+    """Refuse to read a value that is not the one that was recorded.
+
+    Returns the composites whose variable was changed in place: they must be differentiated as written.
+    """
+    written: set[Node] = set()
     if not steps or _last_overwrite < steps[-1].serial:
-        return
+        return written
     for n in steps:
+        if n.reading is not None and _variable_changed(n):
+            written.add(n)
         for name, value_node, value in _reads(n):
             hit = _stale(value_node, n.serial) if value_node is not None else None
             hit = hit or written_after(value, n.serial)
@@ -109,6 +117,14 @@ def check_overwritten(steps: list[Node]) -> None:
                     given=f"{n.name} at {n.source}; changed in place at {hit}",
                     fix="compute a new tensor instead (y = y + 1, not y += 1), or change it before it is used",
                 )  # fmt: skip
+    return written
+
+
+def _variable_changed(n: Node) -> bool:
+    """Whether the variable of a composite was changed in place after the first operation of the composite."""
+    x = n.reading.x  # type: ignore[union-attr]
+    first = min((q.serial for q in _between(n)), default=n.serial)
+    return bool(_stale(x.node, first) or written_after(x.value, first))
 
 
 def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
@@ -139,7 +155,7 @@ def _stale(value: Node, serial: int) -> Source | None:
 
 def _looked_at(q: Node) -> Node | None:
     """The node whose memory a view shows; None where the memory is its own."""
-    if q.p is None or not q.p.view or q.p.name == "alias":
+    if q.p is None or not q.p.view or q.p.name == "alias" or q in dispatch.COPIED:
         return None
     if q.p.name == "index" and any(item[0] == "array" for item in q.params["spec"]):  # type: ignore[index]
         return None  # indexing with arrays copies
@@ -152,13 +168,17 @@ def _looked_at(q: Node) -> Node | None:
 # --- pulls -----------------------------------------------------------------------------------------
 
 
-def pull_as_written(n: Node, ct: Ct) -> Any:
-    """On plain numbers, composites by the chain rule as written: somebody asked for a gradient in between."""
-    return general_pull(n, ct) if n.reading is not None else n.pull(n, ct)  # type: ignore[misc]
+def plain_pull(written: set[Node]) -> Callable[[Node, Ct], Any]:
+    """The pull on plain numbers, with the composites in `written` by the chain rule."""
+
+    def pull(n: Node, ct: Ct) -> Any:
+        return general_pull(n, ct) if n in written and n.pull is not freed else n.pull(n, ct)  # type: ignore[misc]
+
+    return pull
 
 
 def domain_pull(
-    emit: Any, lift: Callable[[Any, Node | None], Any], written: bool
+    emit: Any, lift: Callable[[Any, Node | None], Any], written: set[Node]
 ) -> Callable[[Node, Ct], Any]:
     """The pull in any domain, on pairs (ct, mask). `lift` makes a value of the domain of a number and its node."""
 
@@ -167,7 +187,7 @@ def domain_pull(
             freed(n, None)
         ct, mask = pair
         parents = n.parents
-        if n.reading is not None and not written:
+        if n.reading is not None and n not in written:
             q, x = TABLE[n.reading.name], n.reading.x
             value = lift(x.value, x.node)
             out = emit(q.name, value, **n.reading.params)
@@ -213,32 +233,46 @@ def pull_back(
     order = collect([n for n, _ in roots])
     if targets is not None:
         order = restrict(order, targets)
-    steps = [n for n in order if n.p is not None]
-    check_overwritten(steps)
-    keep = targets or _NOBODY
+    steps = [n for n in order if n.p is not None] if targets is None else _steps_to(order, targets)
+    written = check_overwritten(steps)
+    keep: Any = targets or _NOBODY
+    watched = bool((HOOKS.data or RETAINED.data) and any(n in HOOKS or n in RETAINED for n in order))
+    composites = ScopedNode in set(map(type, order))
+    if composites and (watched or keep):
+        written |= _asked_inside(order, keep)
     if create_graph:
         with enable_grad():
-            return _walk_general(roots, order, steps, keep, dispatch.emit, lift_tensor), steps
-    watched = (HOOKS.data or RETAINED.data) and any(n in HOOKS or n in RETAINED for n in order)
+            return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
     with numbers.quiet():
         if watched and any(_may_mask(n) for n in steps):
-            return _walk_general(roots, order, steps, keep, numbers.emit, lift_number), steps
-        cts = _walk_plain(roots, order, steps, keep, bool(watched))
+            return _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number), steps
+        cts = _walk_plain(roots, order, steps, keep, written, watched or bool(keep), composites)
         if _doubtful(cts.values(), steps):
-            cts = _walk_general(roots, order, steps, keep, numbers.emit, lift_number)
+            cts = _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number)
     return cts, steps
 
 
 _NOBODY: frozenset[Node] = frozenset()
 
 
-def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: Any, watched: bool) -> dict[Node, Ct]:
+def _steps_to(order: list[Node], targets: set[Node]) -> list[Node]:
+    """Operations to pull through: not a target that leads to no other one, it is the end of its route."""
+    inner = set(order)
+    return [n for n in order if n.p is not None and (n not in targets or any(q in inner for q in n.parents))]
+
+
+def _walk_plain(
+    roots: Any,
+    order: list[Node],
+    steps: list[Node],
+    keep: Any,
+    written: set[Node],
+    watched: bool,
+    composites: bool,
+) -> dict[Node, Ct]:
     cts: dict[Node, Ct] = {}
     for n, ct in roots:
         cts[n] = numbers.add(cts[n], ct) if n in cts else ct
-    composites = ScopedNode in set(map(type, order))
-    written = composites and _asks_inside(order, keep)
-    watched = watched or bool(keep)
 
     def take(n: Node) -> Ct:
         ct = cts.pop(n, None)
@@ -246,9 +280,12 @@ def _walk_plain(roots: Any, order: list[Node], steps: list[Node], keep: Any, wat
 
     # Every step has its cotangent when its turn comes, but for those that a composite leaps over.
     plain = cts.pop if not composites else lambda n: cts.pop(n, None)
-    reverse(steps, cts, take if watched else plain, pull_as_written if written else None, numbers.add)
+    reverse(steps, cts, take if watched else plain, plain_pull(written) if written else None, numbers.add)
     if watched:
-        _arrive_leaves(order, cts, keep)
+        walked = set(steps)
+        for n in order:
+            if n not in walked and n in cts:
+                cts[n] = _arrive(n, cts[n], cts, keep)
     return {
         n: c.dense() if c.__class__ is numbers.Scattered else c
         for n, c in cts.items()
@@ -261,20 +298,22 @@ def _arrive(n: Node, ct: Ct, cts: dict[Node, Ct], keep: set[Node]) -> Ct:
     if n in HOOKS:
         ct = _run_hooks(n, numbers.dense(ct))
     if n in RETAINED:
-        RETAINED[n] = _gradient_tensor(numbers.dense(ct), n)
+        retain(n, _gradient_tensor(numbers.dense(ct), n))
     if n in keep:
         cts[n] = ct
     return ct
 
 
-def _arrive_leaves(order: list[Node], cts: dict[Node, Ct], keep: set[Node]) -> None:
-    for n in order:
-        if n.p is None and n in cts and n in HOOKS:
-            cts[n] = _run_hooks(n, numbers.dense(cts[n]))
+def retain(n: Node, g: Any) -> None:
+    """Add a gradient to what a computed tensor retains."""
+    before = RETAINED.get(n)
+    if before is not None:
+        g = dispatch.emit("add", before, g)
+    RETAINED[n] = g
 
 
 def _walk_general(
-    roots: Any, order: list[Node], steps: list[Node], keep: set[Node], emit: Any, lift: Any
+    roots: Any, order: list[Node], steps: list[Node], keep: Any, written: set[Node], emit: Any, lift: Any
 ) -> dict[Node, Ct]:
     recorded = emit is dispatch.emit
     cts: dict[Node, Any] = {}
@@ -285,21 +324,22 @@ def _walk_general(
 
     def take(n: Node) -> Any:
         pair = cts.pop(n, None)
-        if pair is None:
-            return None
-        ct, mask = pair
+        return None if pair is None else arrive(n, *pair)
+
+    def arrive(n: Node, ct: Any, mask: Any) -> Any:
         if n in HOOKS:
             ct = _run_hooks(n, ct, recorded)
         if n in RETAINED:
-            RETAINED[n] = ct if recorded else _gradient_tensor(settle(ct, n.out), n)
+            retain(n, ct if recorded else _gradient_tensor(settle(ct, n.out), n))
         if n in keep:
             cts[n] = (ct, mask)
         return ct, mask
 
-    reverse(steps, cts, take, domain_pull(emit, lift, _asks_inside(order, keep)), add)
+    reverse(steps, cts, take, domain_pull(emit, lift, written), add)
+    walked = set(steps)
     for n in order:
-        if n.p is None and n in cts and n in HOOKS:
-            cts[n] = (_run_hooks(n, cts[n][0], recorded), None)
+        if n not in walked and n in cts:
+            cts[n] = arrive(n, *cts[n])
     found = {n: c for n, (c, _) in cts.items() if n.p is None or n in keep}
     return found if recorded else {n: settle(c, n.out) for n, c in found.items()}
 
@@ -313,13 +353,10 @@ def _may_mask(n: Node) -> bool:
     )
 
 
-def _asks_inside(order: list[Node], keep: set[Node]) -> bool:
-    """Whether somebody wants the gradient of a value inside a recognised composite: then it must exist."""
-    composites = [n for n in order if n.reading is not None]
-    if not composites:
-        return False
+def _asked_inside(order: list[Node], keep: set[Node]) -> set[Node]:
+    """Composites in which somebody wants the gradient of a value between: then it must exist."""
     asked = {n for n in order if n in HOOKS or n in RETAINED or n in keep}
-    return any(_between(n) & asked for n in composites)
+    return {n for n in order if n.reading is not None and _between(n) & asked}
 
 
 def _between(n: Node) -> set[Node]:
@@ -379,7 +416,7 @@ def _named(n: Node) -> str:
 def gradient_tensor(v: Any, n: Node, source: Source) -> Any:
     """A Tensor of a gradient of the value of `n`; it knows whose it is."""
     g = leaf(v, False, source.code, source.lasti)
-    g.params = {"gradient_of": n}
+    g.params = {"gradient_of": weakref.ref(n)}  # weak: the leaf holds its gradient
     return wrap(v, g)
 
 
@@ -416,24 +453,30 @@ _REMEMBERED = 16  # contributions to a gradient that `why` can list; later ones 
 
 def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, source: Source) -> None:
     """Add to `.grad` of a leaf; a new tensor each time, so that a gradient someone holds does not change."""
-    before = n.grad
-    if recorded:
-        n.grad = ct if before is None else dispatch.emit("add", before, ct)
-        number = None
-    else:
-        number = ct if ct.__class__ is float else ct.item() if ct.size == 1 else None
-        n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, source)
-    if before is None or n.contributions is None:
-        n.contributions = []
-    if len(n.contributions) < _REMEMBERED:
-        n.contributions.append((source, number))
+    with _ACCUMULATING:
+        before = n.grad
+        if recorded:
+            with enable_grad():
+                n.grad = ct.clone() if before is None else dispatch.emit("add", before, ct)
+            number = None
+        else:
+            number = ct if ct.__class__ is float else ct.item() if ct.size == 1 else None
+            n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, source)
+        if before is None or n.contributions is None:
+            n.contributions = []
+        if len(n.contributions) < _REMEMBERED:
+            n.contributions.append((source, number))
     if AFTER.data and n in AFTER:
         for hook in list(AFTER[n].values()):
             hook(n.grad)
 
 
+_ACCUMULATING = threading.RLock()  # two threads may add to one leaf
+
+
 def _plain_sum(a: Any, b: Any) -> Any:
-    total = a + b
+    with numbers.quiet():
+        total = a + b
     return total.item() if total.__class__ is np.float64 else total
 
 
@@ -537,7 +580,7 @@ def backward(
         if n.__class__ is Leaf and n.pull is not None and (targets is None or n in targets):
             accumulate_grad(n, ct, create_graph, source)
         elif targets is not None and n in targets:
-            RETAINED[n] = ct if create_graph else _gradient_tensor(ct, n)
+            retain(n, ct if create_graph else _gradient_tensor(ct, n))
 
 
 def grad(
@@ -593,14 +636,14 @@ def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
     """Tangent of `root`, given tangents of some nodes: the tape walked upwards. None: it does not depend on them."""
     order = restrict(collect([root]), set(tangents))
     steps = [n for n in reversed(order) if n.p is not None and n not in tangents]
-    check_overwritten(list(reversed(steps)))
+    written = check_overwritten(list(reversed(steps)))
     emit, lift = (dispatch.emit, lift_tensor) if recorded else (numbers.emit, lift_number)
     ts = dict(tangents)
 
     def push(n: Node, ts: dict[Any, Any]) -> list[tuple[Node, Any]]:
         if n.pull is freed:
             freed(n, None)
-        if n.reading is not None:
+        if n.reading is not None and n not in written:
             q, x = TABLE[n.reading.name], n.reading.x
             if x.node not in ts:
                 return []

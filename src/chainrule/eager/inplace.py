@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import Handle, View, record, share
-from chainrule.eager.backward import mark_overwritten, node_of
+from chainrule.eager.backward import RETAINED, mark_overwritten, node_of
 from chainrule.errors import ArgumentError, DtypeError, LeafInPlaceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.ops.creation import as_tensor
@@ -94,6 +94,8 @@ def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:
         t.n = node_of(new)
     elif node.pull is None:
         _rewritten(t, node_of(new))
+    if RETAINED.data and node in RETAINED and t.n is not node:
+        RETAINED[t.n] = RETAINED.pop(node)
     return t
 
 
@@ -101,7 +103,7 @@ def _rewritten(t: Any, n: Node) -> None:
     """An untracked leaf begins anew; a gradient keeps its owner, who is told that it is no sum any more."""
     params = t.n.params
     if params and "gradient_of" in params:
-        owner = params["gradient_of"]
+        owner = params["gradient_of"]()
         if isinstance(owner, Leaf):
             owner.contributions = None
         t.n.out = small(t.v) if t.v.__class__ is not float else t.v
@@ -280,12 +282,14 @@ def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
             return False
     elif t.n.pull is not None and current().grad:
         return False
+    if o.__class__ is int and o.bit_length() > 1023:
+        return False
     if v.__class__ is float:
         if (o.__class__ is not float and o.__class__ is not int) or (o == 0 and ufunc is np.true_divide):
             return False
         mark(t)
         t.v = _ON_FLOATS[ufunc](v, float(o))
-    elif v.__class__ is np.ndarray and v.flags.writeable and _in_memory_of(v, o):
+    elif v.__class__ is np.ndarray and v.flags.writeable and _in_memory_of(v, o, ufunc):
         mark(t)
         with quiet():
             ufunc(v, o, out=v)
@@ -297,8 +301,10 @@ def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     return True
 
 
-def _in_memory_of(v: np.ndarray, o: Any) -> bool:
+def _in_memory_of(v: np.ndarray, o: Any, ufunc: np.ufunc) -> bool:
     """Whether the result with `o` has the shape and dtype of `v`."""
+    if v.dtype.kind not in "fc" and (v.dtype.kind == "b" or ufunc is np.true_divide):
+        return False
     if o.__class__ is np.ndarray:
         return o.dtype is v.dtype and (o.shape == v.shape or _fits(o.shape, v.shape))
     return (o.__class__ is float or o.__class__ is int) and v.dtype.kind in "fc"

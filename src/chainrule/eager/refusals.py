@@ -154,13 +154,12 @@ def _reason(q: Node) -> tuple[str, str] | None:
 def _reason_of_leaf(q: Node) -> tuple[str, str] | None:
     if not isinstance(q, Leaf) or q.pull is not None:
         return None
-    of = q.params.get("gradient_of") if q.params else None
-    if of is not None and q.params.get("constant"):
-        return (
-            f"this gradient of the value made at {of.source} does not depend on it",
-            "its derivative is 0: nothing to do",
-        )
-    if of is not None:
+    is_gradient = q.params is not None and "gradient_of" in q.params
+    if is_gradient and q.params.get("constant"):  # type: ignore[union-attr]
+        of = q.params["gradient_of"]()  # type: ignore[index]
+        where = "" if of is None else f" of the value made at {of.source}"
+        return f"this gradient{where} does not depend on it", "its derivative is 0: nothing to do"
+    if is_gradient:
         return (
             "this gradient was computed without recording",
             "ask for it with create_graph=True, or use chainrule.grad(chainrule.grad(f))",

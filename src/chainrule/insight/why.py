@@ -116,7 +116,7 @@ def why_with(x: Handle, variables: Variables, *, name: str | None = None) -> Ans
     n = node_of(x)
     params = n.params or {}
     if n.p is None and "gradient_of" in params:
-        n = params["gradient_of"]
+        n = params["gradient_of"]() or n
         name = variables.by_node.get(n)
     return _Case(n, name or variables.by_node.get(n) or "x", variables).answer()
 

@@ -143,6 +143,8 @@ class Emitter:
     # --- composites ------------------------------------------------------------------------------
 
     def _read_as(self, p: Primitive, args: tuple[Var, ...], params: dict[str, Any]) -> Reading | None:
+        if any(v.dtype.kind == "c" for v in args):
+            return None  # norm and |z| are no holomorphic functions: √z² is not |z| there
         reading = recognise(p.name, tuple([self._operand(v) for v in args]), params, self._producer)
         return reading if reading is not None and reading.x.__class__ is Var else None
 

@@ -74,6 +74,8 @@ def array_of(data: Any, dtype: Any = None) -> np.ndarray:
         )
     _check_depth(data)
     inner = _contains(data)
+    if isinstance(data, np.ma.MaskedArray):
+        data = dispatch.numeric(data)
     try:
         array = np.array(_numbers(data) if inner else data)
     except (ValueError, TypeError, OverflowError) as err:
@@ -186,11 +188,14 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     check_device(device)
     if isinstance(data, Handle):
         return data if dtype is None else data.to(dtype)
+    if isinstance(data, np.ma.MaskedArray):
+        data = dispatch.numeric(data)
     if (
         isinstance(data, np.ndarray)
         and data.dtype.kind in "buifc"
         and (dtype is None or data.dtype == as_dtype(dtype))
     ):
+        data = np.asarray(data)
         note_shared(data)
         return make_leaf(data)
     if any(t.n.pull is not None for t in _contains(data)):
@@ -209,6 +214,7 @@ def from_numpy(ndarray: np.ndarray) -> Any:
             f"from_numpy takes a NumPy array, not a {type(ndarray).__name__}", fix="use tensor(…)"
         )
     as_dtype(ndarray.dtype)
+    ndarray = dispatch.numeric(ndarray)
     made = make_leaf(ndarray)
     made.v = ndarray
     note_shared(ndarray)

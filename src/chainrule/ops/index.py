@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.dispatch import Handle, bind
+from chainrule.dispatch import Handle, bind, node_of, wrap
 from chainrule.errors import ArgumentError, DtypeError, IndexingError, ShapeError
 from chainrule.ops.arguments import one_dim, operation
 from chainrule.ops.creation import as_tensor, make_leaf
@@ -60,7 +60,7 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
             )  # fmt: skip
         arrays = list(np.nonzero(a))
     elif a.dtype.kind in "iu":
-        arrays = [k if isinstance(k, Handle) and a.ndim else a]
+        arrays = [_own(k) if isinstance(k, Handle) and a.ndim else np.array(a)]
         if a.ndim == 0:
             spec.append(("int", int(a)))
             return
@@ -70,6 +70,11 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
     for array in arrays:
         spec.append(("array", len(index)))
         index.append(array)
+
+
+def _own(i: Any) -> Any:
+    """An index in memory of its own: the backward pass reads it, whatever becomes of the user's array."""
+    return wrap(np.array(i.v), node_of(i))
 
 
 def getitem(x: Any, key: Any) -> Any:
@@ -135,7 +140,7 @@ def gather(input: Any, dim: int, index: Any) -> Any:
         raise IndexingError(
             f"an index is out of range 0..{x.shape[d] - 1}", given=f"dim {d}", fix="check the indices"
         )
-    return bind(TABLE["take_along"], x, i, axis=d)
+    return bind(TABLE["take_along"], x, _own(i), axis=d)
 
 
 @operation
@@ -152,7 +157,7 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     x, i = as_tensor(input), as_tensor(index)
     d = one_dim(dim, x.dim())
     _check_whole(i)
-    return picked(x, [i], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
+    return picked(x, [_own(i)], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
 
 
 @operation

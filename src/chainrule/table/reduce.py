@@ -70,6 +70,9 @@ def _mean_transpose(emit: Any, ct: Any, x: Any, *, axis: tuple[int, ...], keepdi
 
 def _mean(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
     n = count_along(x.shape, axis)
+    if x.dtype == np.float16:  # neither the sum nor the count of many entries fits
+        wide = np.add.reduce(x, axis, keepdims=keepdims, dtype=np.float32)
+        return (wide / np.float32(n)).astype(np.float16)
     return _sum(x, axis=axis, keepdims=keepdims) / x.dtype.type(n)
 
 
@@ -103,22 +106,39 @@ def _centred(x: Any, axis: Any) -> Any:
 
 
 def _var(x: Any, *, axis: tuple[int, ...], keepdims: bool, correction: float) -> Any:
+    if x.dtype == np.float16:
+        wide = _var(x.astype(np.float32), axis=axis, keepdims=keepdims, correction=correction)
+        return wide.astype(np.float16)
     n = count_along(x.shape, axis)
     d = x - _mean(x, axis=axis, keepdims=True)
     return np.sum(d * d, axis, keepdims=keepdims) / x.dtype.type(max(n - correction, 0))
 
 
-def _freedom(count: Any, correction: Any) -> Param:
-    """count - correction, as the value has it."""
-    return Param("max(count - correction, 0)", lambda env: float(max(env["count"] - env["correction"], 0)))
+def _share(times: float) -> Param:
+    """times/(count - correction): one number, as a large count does not fit into float16."""
+
+    def value(env: Any) -> float:
+        freedom = env["count"] - env["correction"]
+        return times / freedom if freedom > 0 else math.inf
+
+    return Param(f"({times:g} / max(count - correction, 0))", value)
+
+
+def _complex_var(emit: Any, z: Any, **params: Any) -> Any:
+    """The mean squared distance |z - mean|²: that of the real parts, and that of the imaginary parts."""
+    return emit("add", *(emit("var", emit(part, z), **params) for part in ("real", "imag")))
+
+
+def _complex_std(emit: Any, z: Any, **params: Any) -> Any:
+    return emit("hypot", *(emit("std", emit(part, z), **params) for part in ("real", "imag")))
 
 
 _CORRECTED = tuple({**s, "correction": c} for s, c in zip(_AXES, (1, 0, 1), strict=True))
 
 var = reduction(
     "var", _var,
-    Partials({"x": lambda x, *, axis, count, correction:
-              2.0 * _centred(x, axis) / _freedom(count, correction)}),
+    Partials({"x": lambda x, *, axis, count, correction: _share(2.0) * _centred(x, axis)}),
+    on_complex=_complex_var, result_dtype="real",
     latex=r"\operatorname{var}($x)", doc="Variance over axes, divided by count - correction.",
     samples=_CORRECTED,
     source="∂/∂xᵢ Σ(x - mean)² = 2(xᵢ - mean): the terms through the mean cancel",
@@ -126,7 +146,8 @@ var = reduction(
 std = reduction(
     "std", lambda x, **params: np.sqrt(_var(x, **params)),
     Partials({"x": lambda x, out, *, axis, count, correction:
-              where(out == 0, 0.0, _centred(x, axis) / (out * _freedom(count, correction)))}),
+              where(out == 0, 0.0, _share(1.0) * _centred(x, axis) / out)}),
+    on_complex=_complex_std, result_dtype="real",
     latex=r"\operatorname{std}($x)", doc="Standard deviation over axes, √var.", samples=_CORRECTED,
     kinks={"all entries equal": "convex: the shortest subgradient, 0, is taken"}, source="chain rule on var",
 )  # fmt: skip

@@ -69,6 +69,14 @@ def _on_stack(frame: FrameType) -> bool:
     return False
 
 
+def _living(m: Mode) -> Mode:
+    """The mode itself, or the nearest one outside of it that was not left yet."""
+    while m.frame is _GONE:
+        assert m.outer is not None
+        m = m.outer
+    return m
+
+
 def is_grad_enabled() -> bool:
     """Whether operations on tensors that require gradients are recorded here."""
     return current().grad
@@ -107,7 +115,7 @@ class _Switch:
         return self
 
     def _enter(self, frame: FrameType) -> None:
-        before = _MODE.get()
+        before = _living(_MODE.get())
         if before is PLAIN and not frame.f_code.co_flags & _GENERATOR:
             grad, inference = self._wanted()
             now = _PLAINLY[grad, inference]
@@ -124,13 +132,13 @@ class _Switch:
     def __exit__(self, *exc: object) -> None:
         (before, now), self._entered = self._entered
         if _MODE.get() is now:
-            _MODE.set(before)
+            _MODE.set(_living(before))
         elif now in _PLAINLY.values():
             pass  # left in another order than entered, e.g. by hand: what was set since holds
         else:  # generators left in another order than entered: this mode must not hold any more
-            now.frame = now.frame or _GONE
-            now.outer = before
-            now.grad, now.inference, now.scope = before.grad, before.inference, before.scope
+            now.outer = _living(before)
+            now.frame = _GONE
+            _MODE.set(_living(_MODE.get()))  # what is left must not be chained to modes to come
 
     def _clone(self) -> _Switch:
         return type(self)()
@@ -284,4 +292,4 @@ class scope:
         _MODE.set(self._now)
 
     def __exit__(self, *exc: object) -> None:
-        _MODE.set(self._before)
+        _MODE.set(_living(self._before))  # a generator may have ended meanwhile
