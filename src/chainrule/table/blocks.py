@@ -38,11 +38,11 @@ def blocked(value: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def total(x: np.ndarray) -> Any:
-    """Sum of all entries of a large contiguous array: of rows of 250, then pairwise.
+    """Sum of all entries of a large contiguous array: of rows of 500, then pairwise.
 
     As exact as NumPy's, and twice as quick.
     """
     flat = x.reshape(-1)
-    n = flat.size - flat.size % 250
-    rows = np.add.reduce(np.einsum("ij->i", flat[:n].reshape(-1, 250)))
+    n = flat.size - flat.size % 500
+    rows = np.add.reduce(np.einsum("ij->i", flat[:n].reshape(-1, 500)))
     return rows + np.add.reduce(flat[n:])
