@@ -268,6 +268,9 @@ def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
     except (ValueError, IndexError, TypeError):
         explain_failure(p, values, params)
         raise
+    except OverflowError:
+        fix = "use a smaller number: the largest is about 1.8e308"
+        raise DtypeError(f"a number is too large for {p.name}", fix=fix) from None
     return out if p.view and out.__class__ is _ndarray else plain(out)
 
 

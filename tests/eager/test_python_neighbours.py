@@ -201,3 +201,9 @@ def test_other_devices_are_refused_by_name(v, name):
 def test_a_whole_number_beyond_the_largest_float_is_refused(f, x):
     with pytest.raises(DtypeError, match="401 digits is too large"):
         f(cr.tensor(x), 10**400)
+
+
+@pytest.mark.parametrize("bounded", [cr.maximum, cr.minimum, lambda t, b: cr.clamp(t, max=b)])
+def test_a_bound_that_no_tensor_can_hold_is_refused_by_us(bounded):
+    with pytest.raises(cr.ChainruleError, match="too large"):
+        bounded(cr.tensor([1.0, 2.0]), 10**400)
