@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1] / "src" / "chainrule"
 
 GROUND = {"errors", "source", "config"}
 GRAPHS = GROUND | {"table", "ir"}
-ENGINE = GRAPHS | {"transforms", "passes", "codegen", "tape", "dispatch", "ops", "eager", "record"}
+ENGINE = GRAPHS | {"transforms", "passes", "codegen", "tape", "dispatch", "quick", "ops", "eager", "record"}
 PYTHON = ENGINE | {"api", "testing", "optim"}
 TORCH_NAMES = {"autograd", "func", "linalg", "nn", "special", "fft", "random", "utils"}
 PUBLIC = ""  # the package itself, as in `from chainrule import grad`
@@ -27,8 +27,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "codegen": GRAPHS | {"passes"},
     "tape": GRAPHS | {"transforms"},
     "dispatch": GRAPHS | {"tape"},
-    "ops": GRAPHS | {"tape", "dispatch"},
-    "eager": GRAPHS | {"transforms", "tape", "dispatch", "ops"},
+    "quick": GRAPHS | {"tape", "dispatch"},
+    "ops": GRAPHS | {"tape", "dispatch", "quick"},
+    "eager": GRAPHS | {"transforms", "tape", "dispatch", "quick", "ops"},
     "record": GRAPHS | {"transforms", "passes", "tape", "dispatch", "ops", "eager"},
     "api": ENGINE,
     "testing": ENGINE | {"api"},

@@ -1,15 +1,13 @@
 """The one place that runs and records operations.
 
-`bind` is the general way and the definition. In front of it stand closures made from the table, `unary` and
-`binary`: where all operands are plain floats they do the same with nothing in between; anything else goes to `bind`.
+`bind` is the general way and the definition; `quick.py` stands in front of it for plain floats and float64 arrays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cache
-from sys import _getframe
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 from weakref import WeakSet
 
@@ -18,15 +16,15 @@ import numpy as np
 from chainrule.config import KEEP_BYTES
 from chainrule.errors import DataError, DtypeError, InferenceError, ShapeError
 from chainrule.ir.types import type_of
-from chainrule.source import trim, user_frame
+from chainrule.source import user_frame
 from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
 from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
 from chainrule.tape.memory import written_after
-from chainrule.tape.modes import PLAIN, Mode, current, mode
+from chainrule.tape.modes import Mode, current
 from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
-from chainrule.tape.pull import array_pull, composite_pull, scalar_function, scalar_pull
+from chainrule.tape.pull import array_pull, composite_pull, scalar_pull
 
 _ndarray = np.ndarray
 
@@ -311,7 +309,7 @@ class Plan:
 
 
 @cache
-def _plan(p: Primitive, tracked: tuple[bool, ...], complex_: bool, floats: bool) -> Plan | None:
+def plan_for(p: Primitive, tracked: tuple[bool, ...], complex_: bool, floats: bool) -> Plan | None:
     """None: no gradient flows to any input. `floats`: all values are Python floats."""
     names = _names(p, len(tracked))
     skip = nondifferentiable(p)
@@ -344,7 +342,7 @@ def record(
         tracked = tuple([q is not None and q.pull is not None for q in nodes])
         if True in tracked:
             floats = out.__class__ is float and p.kind == "elementwise" and not p.nary and _all_floats(values)
-            plan = _plan(p, tracked, not floats and _any_complex(values, out), floats)
+            plan = plan_for(p, tracked, not floats and _any_complex(values, out), floats)
             real = out.__class__ is float or out.dtype.kind == "f"
             if plan is not None and real and p.name in COMPOSITES:
                 reading = _read_as(p, values, nodes, params)
@@ -362,15 +360,15 @@ def record(
         n.reading = reading
         n.scope, n.call = (m.scope[0], m.scope[3]) if m.scope else (None, None)
     if plan is not None:
-        _check_inference(nodes, plan.keep)
+        check_inference(nodes, plan.keep)
         n.pull = plan.pull if reading is None else composite_pull
-        n.out = out if plan.keep_out else _small(out)
-        kept_values = [v if k else _small(v) for v, k in zip(values, plan.keep, strict=True)]
+        n.out = out if plan.keep_out else small_or_type(out)
+        kept_values = [v if k else small_or_type(v) for v, k in zip(values, plan.keep, strict=True)]
     else:
         n.pull = None
-        n.out = _small(out)
-        kept_values = [_small(v) for v in values]
-        n.depth = _INFERENCE
+        n.out = small_or_type(out)
+        kept_values = [small_or_type(v) for v in values]
+        n.depth = INFERENCE
         parents, nodes = nodes, [None if m.inference else history(q) for q in nodes]
     if p.nary:
         n.a, n.x, n.b, n.y = tuple(nodes), tuple(kept_values), None, None
@@ -393,19 +391,19 @@ def _any_complex(values: Sequence[Any], out: Any) -> bool:
     return any(v.__class__ is not float and hasattr(v, "dtype") and v.dtype.kind == "c" for v in values)
 
 
-def _small(v: Any) -> Any:
+def small_or_type(v: Any) -> Any:
     """A value as a node keeps it that does not need it: itself if it is small, else its type."""
     if v.__class__ is float or v.__class__ is int or v.__class__ is bool or v.nbytes <= KEEP_BYTES:
         return v
     return type_of(v)
 
 
-_INFERENCE = -1  # depth of nodes made under inference_mode: they have no history and never take part in one
+INFERENCE = -1  # depth of nodes made under inference_mode: they have no history and never take part in one
 
 
 def made_under_inference(n: Node) -> bool:
     """Whether a node was made under `inference_mode`."""
-    return n.pull is None and n.depth == _INFERENCE
+    return n.pull is None and n.depth == INFERENCE
 
 
 def _shows_inference(q: Node | None, value: Any, out: Any) -> bool:
@@ -413,7 +411,7 @@ def _shows_inference(q: Node | None, value: Any, out: Any) -> bool:
     return q is not None and made_under_inference(q) and np.may_share_memory(out, value)
 
 
-def _check_inference(nodes: Sequence[Node | None], keep: Sequence[bool]) -> None:
+def check_inference(nodes: Sequence[Node | None], keep: Sequence[bool]) -> None:
     for q, k in zip(nodes, keep, strict=True):
         if k and q is not None and made_under_inference(q):
             raise InferenceError(
@@ -463,371 +461,6 @@ def _read_as(
     if reading is None or not isinstance(reading.x, Operand) or reading.x.node.pull is None:
         return None
     return reading
-
-
-# --- the quick ways ------------------------------------------------------------------------------
-
-
-def _careful(p: Primitive, *values: float) -> float:
-    """The value where Python raises and IEEE arithmetic has inf or NaN."""
-    with np.errstate(all="ignore"):
-        return float(p.value(*map(np.float64, values)))
-
-
-def _finish_untracked(n: Node, a: Node | None, b: Node | None) -> None:
-    n.pull = None
-    set_depth(n, (a, b))
-
-
-def unary(p: Primitive, watch: bool = False) -> Callable[[Any], Any]:
-    """The operation of an elementwise primitive with one input. `watch`: it can end a composite."""
-    scalar = scalar_function(p)
-    pull = None
-    raised = (ArithmeticError, ValueError)
-
-    def op(input: Any) -> Any:
-        nonlocal pull
-        x = input
-        if x.__class__ is not Tensor or mode() is not PLAIN or (watch and x.n.pull is not None):
-            try:
-                return bind(p, x)
-            except Exception as err:
-                trim(err)
-                raise
-        u, a = x.v, x.n
-        if u.__class__ is not float:
-            if u.__class__ is not _ndarray or u.ndim or u.dtype is not FLOAT64:
-                try:
-                    return bind(p, x)
-                except Exception as err:
-                    trim(err)
-                    raise
-            u = u.item()
-            if x.base is not None:
-                a = node_of(x)
-        try:
-            out = scalar(u)
-        except raised:
-            out = _careful(p, u)
-        n = new(Node)
-        n.serial = next_serial()
-        n.p = p
-        n.a = a
-        n.x = u
-        n.b = n.y = n.params = None
-        n.out = out
-        frame = _getframe(1)
-        n.code = frame.f_code
-        n.at = frame.f_lasti
-        if a.pull is None:
-            _finish_untracked(n, a, None)
-        else:
-            if pull is None:
-                pull = scalar_pull(p, (True,))
-            n.pull = pull
-        t = new(Tensor)
-        t.v = out
-        t.n = n
-        t.base = None
-        return t
-
-    return op
-
-
-def binary(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
-    """The operation of an elementwise primitive with two inputs; the first may be a number."""
-    scalar = scalar_function(p)
-    pulls: list[Any] = [None, None, None, None]
-    raised = (ArithmeticError, ValueError)
-
-    def op(input: Any, other: Any) -> Any:
-        x, y = input, other
-        a = b = u = v = None
-        if mode() is PLAIN and not watch:
-            if x.__class__ is Tensor:
-                u, a = x.v, x.n
-                if u.__class__ is not float and u.__class__ is _ndarray and not u.ndim and u.dtype is FLOAT64:
-                    u = u.item()
-                    if x.base is not None:
-                        a = node_of(x)
-            elif x.__class__ is float:
-                u = x
-            elif x.__class__ is int:
-                try:
-                    u = float(x)
-                except OverflowError:
-                    pass  # `bind` says that it is too large
-            if y.__class__ is Tensor:
-                v, b = y.v, y.n
-                if v.__class__ is not float and v.__class__ is _ndarray and not v.ndim and v.dtype is FLOAT64:
-                    v = v.item()
-                    if y.base is not None:
-                        b = node_of(y)
-            elif y.__class__ is float:
-                v = y
-            elif y.__class__ is int:
-                try:
-                    v = float(y)
-                except OverflowError:
-                    pass
-        if u.__class__ is not float or v.__class__ is not float or (a is None and b is None):
-            try:
-                out = None if watch else _arrays(p, x, y, _getframe(1))
-                return bind(p, x, y) if out is None else out
-            except Exception as err:
-                trim(err)
-                raise
-        try:
-            out = scalar(u, v)
-        except raised:
-            out = _careful(p, u, v)
-        n = new(Node)
-        n.serial = next_serial()
-        n.p = p
-        n.a = a
-        n.b = b
-        n.x = u
-        n.y = v
-        n.params = None
-        n.out = out
-        frame = _getframe(1)
-        n.code = frame.f_code
-        n.at = frame.f_lasti
-        which = (a is not None and a.pull is not None) + 2 * (b is not None and b.pull is not None)
-        if which:
-            pull = pulls[which]
-            if pull is None:
-                pull = pulls[which] = scalar_pull(p, (which % 2 == 1, which >= 2))
-            n.pull = pull
-        else:
-            _finish_untracked(n, a, b)
-        t = new(Tensor)
-        t.v = out
-        t.n = n
-        t.base = None
-        return t
-
-    return op
-
-
-def _array_operand(x: Any) -> tuple[Any, Node | None]:
-    """Value and node of an operand of the quick way for arrays: float64; None if it is something else."""
-    c = x.__class__
-    if c is Tensor:
-        v = x.v
-        if v.__class__ is float or (v.__class__ is _ndarray and v.dtype is FLOAT64 and v.ndim):
-            return v, x.n if x.base is None else node_of(x)
-    elif c is float or (c is int and x.bit_length() < 1024):
-        return float(x), None
-    elif c is _ndarray and x.dtype is FLOAT64 and x.ndim:
-        return x, None
-    return None, None
-
-
-def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
-    """The quick way for float64 arrays, recorded or not; None where the general way is needed."""
-    m = mode()
-    if m is not PLAIN and (m.frame is not None or m.scope is not None or m.inference):
-        return None
-    u, a = _array_operand(x)
-    v, b = _array_operand(y)
-    if u is None or v is None or (u.__class__ is float and v.__class__ is float):
-        return None
-    with quiet():
-        try:
-            out = p.value(u, v)
-        except ValueError:
-            return None  # `bind` says what does not fit
-    n = new(Node)
-    n.serial = next_serial()
-    n.p = p
-    n.params = None
-    n.code = frame.f_code
-    n.at = frame.f_lasti
-    tracked = a is not None and a.pull is not None, b is not None and b.pull is not None
-    if m.grad and p.rule is not None and (tracked[0] or tracked[1]):
-        plan = _plan(p, tracked, False, False)
-        assert plan is not None
-        _check_inference((a, b), plan.keep)
-        n.a, n.b = a, b
-        n.x = u if plan.keep[0] else _small(u)
-        n.y = v if plan.keep[1] else _small(v)
-        n.out = out if plan.keep_out else _small(out)
-        n.pull = plan.pull
-    else:
-        n.a, n.b = history(a), history(b)
-        n.x, n.y, n.out = _small(u), _small(v), _small(out)
-        _finish_untracked(n, a, b)
-    return wrap(out, n)
-
-
-def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
-    """`number ∘ tensor`: the method that Python calls with the operands exchanged."""
-    scalar = scalar_function(p)
-    pull = None
-    raised = (ArithmeticError, ValueError)
-
-    def op(y: Any, x: Any) -> Any:
-        nonlocal pull
-        v, b = y.v, y.n
-        if (
-            mode() is not PLAIN
-            or v.__class__ is not float
-            or (x.__class__ is not float and x.__class__ is not int)
-        ):
-            try:
-                out = None if watch else _arrays(p, x, y, _getframe(1))
-                return bind(p, x, y) if out is None else out
-            except Exception as err:
-                trim(err)
-                raise
-        if watch and b.pull is not None:
-            return bind(p, x, y)
-        try:
-            u = float(x)
-        except OverflowError:
-            return bind(p, x, y)  # says that it is too large
-        try:
-            out = scalar(u, v)
-        except raised:
-            out = _careful(p, u, v)
-        n = new(Node)
-        n.serial = next_serial()
-        n.p = p
-        n.a = n.params = None
-        n.b = b
-        n.x = u
-        n.y = v
-        n.out = out
-        frame = _getframe(1)
-        n.code = frame.f_code
-        n.at = frame.f_lasti
-        if b.pull is None:
-            _finish_untracked(n, None, b)
-        else:
-            if pull is None:
-                pull = scalar_pull(p, (False, True))
-            n.pull = pull
-        return wrap(out, n)
-
-    return op
-
-
-_WHOLE = [{"axis": tuple(range(n)), "keepdims": False} for n in range(8)]
-
-
-def whole(p: Primitive) -> Callable[[Any], Any]:
-    """The reduction of all entries of a float64 tensor; None where the general way is needed."""
-    value = p.value
-
-    def op(x: Any) -> Any:
-        if x.__class__ is not Tensor or mode() is not PLAIN or x.base is not None:
-            return None
-        v, a = x.v, x.n
-        if v.__class__ is not _ndarray or v.dtype is not FLOAT64 or v.ndim >= len(_WHOLE) or not v.size:
-            return None
-        params = _WHOLE[v.ndim]
-        with quiet():
-            out = float(value(v, **params))
-        n = new(Node)
-        n.serial = next_serial()
-        n.p = p
-        n.a = a
-        n.b = n.y = None
-        n.params = params
-        frame = _getframe(2)
-        n.code = frame.f_code
-        n.at = frame.f_lasti
-        n.out = out
-        if a.pull is None:
-            n.x = _small(v)
-            _finish_untracked(n, a, None)
-        else:
-            plan = _plan(p, (True,), False, False)
-            n.x = v if plan.keep[0] else _small(v)  # type: ignore[union-attr]
-            n.pull = plan.pull  # type: ignore[union-attr]
-        return wrap(out, n)
-
-    return op
-
-
-_ENTRY: dict[int, dict[str, Any]] = {k: {"spec": (("int", k),)} for k in range(-64, 256)}
-_INDEX = TABLE["index"]
-
-
-def entry(x: Any, key: int) -> Any:
-    """`x[k]` of a vector, a 0-d view; None where the general way is needed."""
-    v, a = x.v, x.n
-    params = _ENTRY.get(key)
-    if (
-        params is None
-        or x.base is not None
-        or v.__class__ is not _ndarray
-        or v.ndim != 1
-        or mode() is not PLAIN
-    ):
-        return None
-    if not -len(v) <= key < len(v):
-        return None
-    out = v[key, ...]
-    n = new(Node)
-    n.serial = next_serial()
-    n.p = _INDEX
-    n.params = params
-    n.out = out
-    n.x = (_small(v),)
-    n.b = n.y = None
-    frame = _getframe(2)
-    n.code = frame.f_code
-    n.at = frame.f_lasti
-    n.a = (a,)
-    if a.pull is None or v.dtype.kind not in "fc":
-        if a.pull is not None:
-            n.a = (history(a),)
-        _finish_untracked(n, a, None)
-        if made_under_inference(a):
-            n.depth = _INFERENCE
-    else:
-        n.pull = _plan(_INDEX, (True,), False, False).pull  # type: ignore[union-attr]
-    t = new(Tensor)
-    t.v = out
-    t.n = n
-    t.base = x
-    return t
-
-
-def power_of(p: Primitive) -> Callable[[Any, int], Any]:
-    """x to a power that is a whole number: the quick way of `integer_pow`."""
-    scalar = scalar_function(p)
-    pull = None
-
-    def op(x: Any, k: int, frame: Any) -> Any:
-        nonlocal pull
-        u, a = x.v, x.n
-        try:
-            out = scalar(u, n=k)
-        except (ArithmeticError, ValueError):
-            with np.errstate(all="ignore"):
-                out = float(p.value(np.float64(u), n=k))
-        n = new(Node)
-        n.serial = next_serial()
-        n.p = p
-        n.a = a
-        n.x = u
-        n.b = n.y = None
-        n.params = {"n": k}
-        n.out = out
-        n.code = frame.f_code
-        n.at = frame.f_lasti
-        if a.pull is None:
-            _finish_untracked(n, a, None)
-        else:
-            if pull is None:
-                pull = scalar_pull(p, (True,))
-            n.pull = pull
-        return wrap(out, n)
-
-    return op
 
 
 def source_code() -> tuple[CodeType, int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import dispatch
+from chainrule import dispatch, quick
 from chainrule.dispatch import Handle, share
 from chainrule.eager import backward as engine
 from chainrule.eager import inplace, interop
@@ -547,7 +547,7 @@ class Tensor(Handle):
 
     def __getitem__(self, key: Any) -> Any:
         if key.__class__ is int:
-            out = dispatch.entry(self, key)
+            out = quick.entry(self, key)
             if out is not None:
                 return out
         try:
@@ -803,7 +803,7 @@ for _name, _p in (
     ("rfloordiv", "floor_divide"),
     ("rmod", "remainder"),
 ):
-    setattr(Tensor, f"__{_name}__", dispatch.reflected(dispatch.TABLE[_p], watch=_p == "div"))
+    setattr(Tensor, f"__{_name}__", quick.reflected(dispatch.TABLE[_p], watch=_p == "div"))
 Tensor.__rpow__ = _reflected(e.power)  # type: ignore[attr-defined]
 
-dispatch.Tensor = Tensor
+dispatch.Tensor = quick.Tensor = Tensor

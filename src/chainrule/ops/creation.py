@@ -31,7 +31,7 @@ def make_leaf(value: Any, requires_grad: bool = False) -> Any:
         raise integer_gradient(dtype)
     n = leaf(value, bool(requires_grad), *dispatch.source_code())
     if current().inference:
-        n.depth = dispatch._INFERENCE
+        n.depth = dispatch.INFERENCE
         value = np.float64(value) if value.__class__ is float else value  # not for the quick ways
     return dispatch.wrap(value, n)
 

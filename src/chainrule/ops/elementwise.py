@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule import dispatch
+from chainrule import dispatch, quick
 from chainrule.dispatch import bind
 from chainrule.errors import ArgumentError, DtypeError, UnsupportedError
 from chainrule.ops.arguments import operation
@@ -27,7 +27,7 @@ def function(name: str) -> Callable[..., Any]:
     if p.rule is None:
         op = _without_gradient(p)
     else:
-        make = dispatch.unary if len(p.inputs) == 1 else dispatch.binary
+        make = quick.unary if len(p.inputs) == 1 else quick.binary
         op = make(p, watch=name in COMPOSITES)
     op.__name__ = op.__qualname__ = p.torch or name
     op.__doc__ = _doc(p)
@@ -66,9 +66,9 @@ def _doc(p: Primitive) -> str:
 
 def _whole_division(name: str) -> Callable[..., Any]:
     """floor_divide and remainder: among whole numbers a divisor 0 has no result, and no NaN to stand for it."""
-    quick = function(name)
+    plain = function(name)
 
-    @functools.wraps(quick)
+    @functools.wraps(plain)
     def op(input: Any, other: Any) -> Any:
         try:
             if _is_whole(input) and _is_whole(other) and np.any(_plain(other) == 0):
@@ -76,7 +76,7 @@ def _whole_division(name: str) -> Callable[..., Any]:
                     f"{name} of whole numbers by 0", given=f"divisor {_plain(other)}",
                     fix="make one operand floating point, e.g. x.double()",
                 )  # fmt: skip
-            return quick(input, other)
+            return plain(input, other)
         except Exception as err:
             trim(err)
             raise
@@ -86,16 +86,16 @@ def _whole_division(name: str) -> Callable[..., Any]:
 
 def _extreme(name: str, bounds: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
     """maximum and minimum: a Python number as operand is a bound, so that at a tie the tensor gets 0 and not a half."""
-    quick, clamps = function(name), TABLE["clamp"]
+    plain, clamps = function(name), TABLE["clamp"]
 
-    @functools.wraps(quick)
+    @functools.wraps(plain)
     def op(input: Any, other: Any) -> Any:
         try:
             if isinstance(other, (int, float)) and is_inexact(getattr(input, "dtype", _NONE)):
                 return bind(clamps, input, **bounds(other))
             if isinstance(input, (int, float)) and is_inexact(getattr(other, "dtype", _NONE)):
                 return bind(clamps, other, **bounds(input))
-            return quick(input, other)
+            return plain(input, other)
         except Exception as err:
             trim(err)
             raise
@@ -170,7 +170,7 @@ lt = less = function("lt")
 le = less_equal = function("le")
 gt = greater = function("gt")
 ge = greater_equal = function("ge")
-_power = dispatch.power_of(TABLE["integer_pow"])
+_power = quick.power_of(TABLE["integer_pow"])
 
 
 @operation

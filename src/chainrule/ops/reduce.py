@@ -7,10 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.dispatch import bind, whole
+from chainrule.dispatch import bind
 from chainrule.errors import ArgumentError, IndexingError
 from chainrule.ops import elementwise as e
 from chainrule.ops.arguments import dims, one_dim, operation, quick_first, shape_of
+from chainrule.quick import whole
 from chainrule.table.primitive import TABLE
 from chainrule.tape.promote import get_default_dtype, is_inexact
 
