@@ -43,10 +43,7 @@ def test_an_expression_that_was_changed_in_between_is_no_composite(change):
     s = (x * x).sum().reshape(1)
     with cr.no_grad():
         change(s)
-    try:
-        cr.sqrt(s).sum().backward()
-    except cr.ChainruleError:
-        return  # a refusal is right as well, where the value that was recorded is gone
+    cr.sqrt(s).sum().backward()
     np.testing.assert_allclose(x.grad, np.array([3.0, 4.0]) / 10, rtol=1e-14)  # 2x / (2·√100)
 
 
