@@ -727,58 +727,15 @@ def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
 
 # --- methods that are functions ----------------------------------------------------------------------
 
-_ELEMENTWISE = """
-    abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt
-    sigmoid sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh asinh arcsinh acosh arccosh
-    atanh arctanh erf erfc relu isnan isinf isfinite add sub subtract mul multiply div divide true_divide
-    floor_divide remainder maximum minimum atan2 arctan2 hypot logaddexp xlogy eq ne not_equal lt less le
-    less_equal gt greater ge greater_equal pow float_power square reciprocal positive clamp clip
-    logical_and logical_or logical_xor logical_not
-"""
-_REDUCE = """
-    sum mean prod amax amin max min argmax argmin var std logsumexp norm any all count_nonzero cumsum
-    cumprod softmax log_softmax
-"""
-_ARRAY = """
-    reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim
-    moveaxis broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat
-"""
-_CONTRACT = "matmul mm bmm mv dot inner outer"
-_INDEX = "gather take_along_dim index_select masked_select nonzero argsort sort"
-
-for _module, _names in (
-    (e, _ELEMENTWISE),
-    (reduce, _REDUCE),
-    (array, _ARRAY),
-    (contract, _CONTRACT),
-    (index, _INDEX),
-):
-    for _name in _names.split():
+# Each file of `ops` lists in METHODS which of its functions are methods too.
+for _module in (e, reduce, array, contract, index):
+    for _name in _module.METHODS.split():
         if not hasattr(Handle, _name):
             setattr(Tensor, _name, getattr(_module, _name))
 Tensor.round = e.round_  # type: ignore[attr-defined]
 
-for _name in [
-    "add",
-    "sub",
-    "mul",
-    "div",
-    "pow",
-    "clamp",
-    "exp",
-    "log",
-    "sqrt",
-    "sin",
-    "cos",
-    "tanh",
-    "sigmoid",
-    "abs",
-    "neg",
-    "relu",
-    "round",
-    "floor",
-    "ceil",
-]:
+_IN_PLACE = "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid abs neg relu round floor ceil"
+for _name in _IN_PLACE.split():
     _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
     setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))
 

@@ -374,3 +374,8 @@ __all__ = [
     "unsqueeze",
     "vstack",
 ]
+
+METHODS = """
+    reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim
+    moveaxis broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat
+"""  # of Tensor

@@ -247,3 +247,7 @@ __all__ = [
     "tensordot",
     "vdot",
 ]
+
+METHODS = """
+    matmul mm bmm mv dot inner outer
+"""  # of Tensor

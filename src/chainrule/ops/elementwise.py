@@ -476,3 +476,12 @@ __all__ = [
     "where",
     "xlogy",
 ]
+
+METHODS = """
+    abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt
+    sigmoid sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh asinh arcsinh acosh arccosh atanh
+    arctanh erf erfc relu isnan isinf isfinite add sub subtract mul multiply div divide true_divide
+    floor_divide remainder maximum minimum atan2 arctan2 hypot logaddexp xlogy eq ne not_equal lt less le
+    less_equal gt greater ge greater_equal pow float_power square reciprocal positive clamp clip logical_and
+    logical_or logical_xor logical_not
+"""  # of Tensor

@@ -212,3 +212,7 @@ __all__ = [
     "sort",
     "take_along_dim",
 ]
+
+METHODS = """
+    gather take_along_dim index_select masked_select nonzero argsort sort
+"""  # of Tensor

@@ -313,3 +313,8 @@ __all__ = [
     "sum",
     "var",
 ]
+
+METHODS = """
+    sum mean prod amax amin max min argmax argmin var std logsumexp norm any all count_nonzero cumsum
+    cumprod softmax log_softmax
+"""  # of Tensor
