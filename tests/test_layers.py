@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "transforms": GRAPHS,
     "passes": GRAPHS,
     "codegen": GRAPHS | {"passes"},
-    "tape": GRAPHS | {"transforms"},
+    "tape": GRAPHS | {"transforms", "codegen"},
     "dispatch": GRAPHS | {"tape"},
     "quick": GRAPHS | {"tape", "dispatch"},
     "ops": GRAPHS | {"tape", "dispatch", "quick"},

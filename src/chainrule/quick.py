@@ -30,6 +30,7 @@ from chainrule.dispatch import (
 )
 from chainrule.source import trim
 from chainrule.table.primitive import TABLE, Primitive
+from chainrule.tape import kernels
 from chainrule.tape.modes import PLAIN, mode
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import quiet
@@ -37,6 +38,7 @@ from chainrule.tape.promote import FLOAT64
 from chainrule.tape.pull import scalar_function, scalar_pull
 
 _ndarray = np.ndarray
+_NO_PARAMS: dict[str, Any] = {}
 Tensor: Any = Handle  # eager.tensor puts its class here when it is imported
 
 
@@ -207,11 +209,13 @@ def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
     v, b = _array_operand(y)
     if u is None or v is None or (u.__class__ is float and v.__class__ is float):
         return None
-    with quiet():
-        try:
-            out = p.value(u, v)
-        except ValueError:
-            return None  # `bind` says what does not fit
+    out = kernels.value(p, [u, v], _NO_PARAMS) if p.name in kernels.QUICKER else None
+    if out is None:
+        with quiet():
+            try:
+                out = p.value(u, v)
+            except ValueError:
+                return None  # `bind` says what does not fit
     n = new(Node)
     n.serial = next_serial()
     n.p = p

@@ -23,6 +23,7 @@ from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply,
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of, values_read
 from chainrule.tape import numbers
+from chainrule.tape.kernels import instead
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
 from chainrule.transforms.derive import pullback, sum_to, times
@@ -230,8 +231,9 @@ Pull = Callable[[Node, Any], Any]
 def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
     """Pullback of an elementwise node on real arrays."""
     function = array_function(p, wanted)
-    if any(_operations(f) > 1 for f in products(p, wanted)):
-        function = _in_blocks(function)
+    formulas = products(p, wanted)
+    if any(_operations(f) > 1 for f in formulas):
+        function = instead(_in_blocks(function), formulas, p.inputs)
     live = [k for k, w in enumerate(wanted) if w]
     nary, two = p.nary, len(p.inputs) == 2
 

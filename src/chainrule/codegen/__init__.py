@@ -1,0 +1,1 @@
+"""Formulas and graphs as machine code: vectors written as LLVM text, compiled when first called."""

@@ -1,0 +1,88 @@
+"""LLVM: from text to functions that can be called. The only file that knows llvmlite."""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import threading
+from functools import cache
+from typing import Any
+
+_LOCK = threading.Lock()  # LLVM compiles one module at a time
+_names = (f"chainrule{k}" for k in itertools.count())
+
+
+@cache
+def is_available() -> bool:
+    """Whether llvmlite is installed and knows this machine."""
+    try:
+        _engine()
+    except Exception:  # missing, too old, or no target for this machine: the reference engine serves
+        return False
+    return True
+
+
+@cache
+def _engine() -> tuple[Any, Any]:
+    """The target machine and the process-wide JIT; loaded when the first kernel is compiled (about 50 ms)."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    machine = target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=1,
+        reloc="pic",
+        jit=True,
+    )
+    return machine, llvm.create_lljit_compiler(machine)
+
+
+@cache
+def _address(name: str) -> int:
+    """Address of a function of libm."""
+    libm = ctypes.CDLL(None)
+    if not hasattr(libm, name):
+        from ctypes.util import find_library
+
+        libm = ctypes.CDLL(find_library("m"))
+    return ctypes.cast(getattr(libm, name), ctypes.c_void_p).value or 0
+
+
+class Module:
+    """Compiled code, kept in memory as long as this object lives.
+
+    text
+        The LLVM text it was made from.
+    """
+
+    def __init__(self, text: str, functions: list[str], libm: list[str]) -> None:
+        import llvmlite.binding as llvm
+
+        self.text = text
+        machine, jit = _engine()
+        with _LOCK:
+            module = llvm.parse_assembly(text)
+            module.verify()
+            self._object = machine.emit_object(module)
+            library = llvm.JITLibraryBuilder().add_object_img(self._object)
+            for name in functions:
+                library.export_symbol(name)
+            for name in libm:
+                library.import_symbol(name, _address(name))
+            self._tracker = library.link(jit, next(_names))
+
+    def function(self, name: str, arguments: int) -> Any:
+        """The function NAME of that many 8-byte arguments, without result; the GIL is released while it runs."""
+        signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
+        return signature(self._tracker[name])
+
+    @property
+    def assembly(self) -> str:
+        """The machine code as text."""
+        import llvmlite.binding as llvm
+
+        with _LOCK:
+            return _engine()[0].emit_assembly(llvm.parse_assembly(self.text))

@@ -1,0 +1,89 @@
+"""Compiled loops in the place of NumPy's, for large arrays: a primitive or its pullback in one pass.
+
+NumPy makes a pass through memory for each step of a formula, and several of its functions are slow loops over libm.
+Where llvmlite is there, arrays of LEAST entries and more go through a loop made of the same table entry. Its values
+may differ from NumPy's in the last place (tests/codegen/test_vecmath.py has the bounds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.table.formula import Apply, Formula, Param, Symbol, reads
+from chainrule.table.primitive import Primitive
+
+# Functions whose loop in NumPy is slower than one compiled pass (bench/bench_kernels.py); sums and products are not.
+QUICKER = frozenset(
+    """
+    exp exp2 expm1 log log2 log10 log1p pow integer_pow rsqrt sigmoid falling_sigmoid softplus logaddexp
+    sin cos tan asin acos atan atan2 sinh cosh tanh sech2 asinh acosh atanh
+    """.split()  # noqa: SIM905
+)
+LEAST = 100_000  # entries: below it NumPy is quick, and loading LLVM takes as long as a hundred calls
+_REAL = (np.dtype(np.float64), np.dtype(np.float32))
+_ndarray = np.ndarray
+
+
+def value(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
+    """The value of a primitive on large arrays, or None where NumPy's way is taken."""
+    if p.name not in QUICKER or not _is_large(values):
+        return None
+    formula = Apply(p.name, tuple(map(Symbol, p.inputs)), {k: Param.named(k) for k in params})
+    outs = run([formula], dict(zip(p.inputs, values, strict=True)), params)
+    return None if outs is None else outs[0]
+
+
+def _is_large(values: list[Any]) -> bool:
+    return any(v.__class__ is _ndarray and v.size >= LEAST for v in values)
+
+
+def run(formulas: list[Formula], values: dict[str, Any], params: dict[str, Any]) -> tuple[Any, ...] | None:
+    """The formulas on arrays of one shape and dtype (numbers are repeated); None where no kernel fits."""
+    names = sorted(reads(formulas))
+    given = [values[n] for n in names]
+    whole = next((v for v in given if v.__class__ is _ndarray and v.ndim), None)
+    if whole is None or whole.size < LEAST or whole.dtype not in _REAL:
+        return None
+    repeated = [_is_number(v) for v in given]
+    if not all(r or _goes_along(v, whole) for v, r in zip(given, repeated, strict=True)):
+        return None
+    if any(
+        r and getattr(v, "dtype", whole.dtype) != whole.dtype for v, r in zip(given, repeated, strict=True)
+    ):
+        return None
+    if any(v.__class__ is not int for v in params.values()):
+        return None  # bounds and the like may be other numbers in every call: a kernel for each would not pay
+    from chainrule.codegen.elementwise import kernel
+
+    compiled = kernel(formulas, names, repeated, whole.dtype, params)
+    return None if compiled is None else compiled(given)
+
+
+def _is_number(v: Any) -> bool:
+    return v.__class__ is float or (isinstance(v, np.generic | _ndarray) and v.ndim == 0)
+
+
+def _goes_along(v: Any, whole: Any) -> bool:
+    return (
+        v.__class__ is _ndarray and v.shape == whole.shape and v.dtype == whole.dtype and v.flags.c_contiguous
+    )
+
+
+def instead(
+    function: Callable[..., Any], formulas: list[Formula], inputs: tuple[str, ...]
+) -> Callable[..., Any]:
+    """A pullback `function(ct, *inputs, out, params)`, or the kernel of its formulas where that fits."""
+    names = ("ct", *inputs, "out")
+
+    def call(*args: Any) -> Any:
+        *values, params = args
+        if _is_large(values):
+            outs = run(formulas, dict(zip(names, values, strict=True)), params or {})
+            if outs is not None:
+                return outs
+        return function(*args)
+
+    return call
