@@ -33,9 +33,14 @@ from chainrule.errors import GradientNote as GradientNote
 from chainrule.ops.array import *  # noqa: F403
 from chainrule.ops.contract import *  # noqa: F403
 from chainrule.ops.creation import *  # noqa: F403
+from chainrule.ops.device import device as device
+from chainrule.ops.diagonals import *  # noqa: F403
 from chainrule.ops.elementwise import *  # noqa: F403
 from chainrule.ops.index import *  # noqa: F403
+from chainrule.ops.join import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
+from chainrule.ops.repeat import *  # noqa: F403
+from chainrule.ops.split import *  # noqa: F403
 from chainrule.source import boundary as _boundary
 from chainrule.tape.modes import enable_grad as enable_grad
 from chainrule.tape.modes import inference_mode as inference_mode

@@ -16,7 +16,7 @@ from chainrule import dispatch
 from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.eager.backward import _gradient_tensor, collect, pull_back, push_forward, restrict
 from chainrule.errors import ArgumentError, DerivativeError, NotScalarError, ShapeError
-from chainrule.ops import array, creation
+from chainrule.ops import array, creation, join
 from chainrule.source import boundary
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import current, enable_grad
@@ -398,7 +398,7 @@ def _columns(run: _Run) -> list[Any]:
 def _assemble(parts: list[Any], t: Any, shape: tuple[int, ...], dim: int) -> Any:
     if not parts:
         return creation.zeros(*shape, dtype=t.dtype)
-    return array.to_shape(array.stack(parts, dim), shape)
+    return array.to_shape(join.stack(parts, dim), shape)
 
 
 @boundary

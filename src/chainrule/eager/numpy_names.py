@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError, UnsupportedError
-from chainrule.ops import array, contract, creation, index, reduce
+from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, split
 from chainrule.ops import elementwise as e
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
@@ -124,39 +123,59 @@ def _numpy_var(
 def _split(a: Any, indices_or_sections: Any, axis: int = 0) -> Any:
     a = creation.as_tensor(a)
     n = a.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if indices_or_sections < 1 or n % indices_or_sections:
-            raise ArgumentError(
-                f"{n} entries do not split into {indices_or_sections} equal parts",
-                fix="choose a divisor, or use chunk(…)",
-            )
-        return list(array.split(a, n // indices_or_sections, axis))
-    edges = [0, *[min(i, n) if i >= 0 else max(n + i, 0) for i in indices_or_sections], n]
-    return [array.narrow(a, axis, i, max(j - i, 0)) for i, j in itertools.pairwise(edges)]
+    if isinstance(indices_or_sections, int) and (indices_or_sections < 1 or n % indices_or_sections):
+        raise ArgumentError(
+            f"{n} entries do not split into {indices_or_sections} equal parts",
+            fix="choose a divisor, or use chunk(…)",
+        )
+    return list(split.tensor_split(a, indices_or_sections, axis))
 
 
 def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     a = creation.as_tensor(a)
     for _ in range(n):
         m = a.shape[axis]
-        a = e.minus(array.narrow(a, axis, 1, m - 1), array.narrow(a, axis, 0, m - 1))
+        a = e.minus(split.narrow(a, axis, 1, m - 1), split.narrow(a, axis, 0, m - 1))
     return a
 
 
-def _roll(a: Any, shift: int, axis: int | None = None) -> Any:
-    a = creation.as_tensor(a)
-    if axis is None:
-        return array.reshape(_roll(array.ravel(a), shift, 0), a.shape)
-    n = a.shape[axis]
-    k = shift % n if n else 0
-    return array.cat([array.narrow(a, axis, n - k, k), array.narrow(a, axis, 0, n - k)], axis)
+def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
+    if axis is not None and np.ndim(shift) != np.ndim(axis):  # one number for all of the others
+        shift, axis = (np.broadcast_to(v, max(np.size(shift), np.size(axis))).tolist() for v in (shift, axis))
+    return repeat.roll(a, shift, axis)
 
 
-def _repeat(a: Any, repeats: int, axis: int | None = None) -> Any:
-    a = creation.as_tensor(a)
-    if axis is None:
-        a, axis = array.ravel(a), 0
-    return index.index_select(a, axis, np.repeat(np.arange(a.shape[axis]), repeats))
+def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    modes = {"constant": "constant", "reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    if mode not in modes or np.ndim(constant_values):
+        raise UnsupportedError(
+            f"numpy.pad with mode={mode!r}, constant_values={constant_values!r} has no counterpart for tensors",
+            fix=f"use one of {', '.join(map(repr, modes))}, and one number as constant",
+        )
+    x = creation.as_tensor(array)
+    width = np.broadcast_to(pad_width, (x.dim(), 2)).tolist()
+    flat = [w for pair in reversed(width) for w in pair]
+    return repeat.pad(x, flat, modes[mode], constant_values if mode == "constant" else None)
+
+
+def _take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    x, places = creation.as_tensor(a), np.asarray(indices)
+    if mode != "raise":
+        raise _unknown(f"numpy.take with mode={mode!r}")
+    x, axis = (x.reshape(-1), 0) if axis is None else (x, axis % max(x.dim(), 1))
+    return index.getitem(x, (*(slice(None),) * axis, places))
+
+
+def _diagonal(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return diagonals.diagonal(a, offset, axis1, axis2)
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    return reduce.sum(_diagonal(a, offset, axis1, axis2), -1)
+
+
+def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
+    return repeat.rot90(m, k, axes)
 
 
 def _same(a: Any, *_: Any, **__: Any) -> Any:
@@ -211,13 +230,20 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.where: e.where, np.reshape: lambda a, shape, **_: array.reshape(a, shape), np.ravel: lambda a, **_: array.ravel(a),
     np.transpose: _reorder, np.swapaxes: array.swapaxes, np.moveaxis: array.movedim, np.squeeze: array.squeeze,
     np.expand_dims: lambda a, axis: array.unsqueeze(a, axis), np.broadcast_to: lambda a, shape, **_: array.broadcast_to(a, shape),
-    np.concatenate: lambda xs, axis=0, **_: array.cat(xs, axis), np.stack: lambda xs, axis=0, **_: array.stack(xs, axis),
-    np.hstack: lambda xs, **_: array.hstack(xs), np.vstack: lambda xs, **_: array.vstack(xs), np.tile: lambda a, reps: array.tile(a, reps),
-    np.flip: lambda a, axis=None: array.flip(a, range(np.ndim(a)) if axis is None else axis), np.atleast_1d: array.atleast_1d,
-    np.atleast_2d: array.atleast_2d, np.tril: lambda a, k=0: array.tril(a, k), np.triu: lambda a, k=0: array.triu(a, k),
+    np.concatenate: lambda xs, axis=0, **_: join.cat(xs, axis), np.stack: lambda xs, axis=0, **_: join.stack(xs, axis),
+    np.hstack: lambda xs, **_: join.hstack(xs), np.vstack: lambda xs, **_: join.vstack(xs), np.tile: lambda a, reps: repeat.tile(a, reps),
+    np.flip: lambda a, axis=None: repeat.flip(a, range(np.ndim(a)) if axis is None else axis), np.atleast_1d: array.atleast_1d,
+    np.atleast_2d: array.atleast_2d, np.tril: lambda a, k=0: diagonals.tril(a, k), np.triu: lambda a, k=0: diagonals.triu(a, k),
     np.round: lambda a, decimals=0, **_: e.round_(a, decimals=decimals), np.split: _split, np.diff: _diff, np.roll: _roll,
-    np.repeat: _repeat, np.copy: _same, np.trace: lambda a: contract.einsum("ii", a),
-    np.diagonal: lambda a: contract.einsum("ii->i", a), np.ptp: lambda a, axis=None: e.minus(reduce.amax(a, axis), reduce.amin(a, axis)),
+    np.repeat: lambda a, repeats, axis=None: repeat.repeat_interleave(a, repeats, axis), np.copy: _same, np.trace: _trace,
+    np.diagonal: _diagonal, np.diag: lambda v, k=0: diagonals.diag(v, k), np.diagflat: lambda v, k=0: diagonals.diagflat(v, k),
+    np.pad: _pad, np.kron: lambda a, b: join.kron(a, b), np.take: _take, np.rot90: _rot90, np.fliplr: repeat.fliplr,
+    np.flipud: repeat.flipud, np.atleast_3d: array.atleast_3d, np.dstack: lambda tup, **_: join.dstack(tup),
+    np.column_stack: lambda tup: join.column_stack(tup), np.array_split: lambda a, n, axis=0: list(split.tensor_split(a, n, axis)),
+    np.hsplit: lambda a, n: list(split.hsplit(a, n)), np.vsplit: lambda a, n: list(split.vsplit(a, n)), np.dsplit: lambda a, n: list(split.dsplit(a, n)),
+    np.broadcast_arrays: lambda *xs, **_: join.broadcast_tensors(*xs),
+    np.meshgrid: lambda *xs, indexing="xy", **_: list(join.meshgrid(*xs, indexing=indexing)),
+    np.extract: lambda condition, a: index.masked_select(a, creation.as_tensor(condition)), np.ptp: lambda a, axis=None: e.minus(reduce.amax(a, axis), reduce.amin(a, axis)),
     np.dot: _dot, np.inner: _inner, np.outer: _outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
     np.einsum: lambda eq, *xs, **_: contract.einsum(eq, *xs), np.take_along_axis: lambda a, i, axis: index.take_along_dim(a, i, axis),
     np.sort: lambda a, axis=-1, **_: index.sort(a, axis).values, np.argsort: lambda a, axis=-1, **_: index.argsort(a, axis),
@@ -258,12 +284,8 @@ _ON_VALUES = [
     "bincount",
     "common_type",
     "min_scalar_type",
-    "atleast_3d",
-    "meshgrid",
     "interp",
     "polyfit",
-    "column_stack",
-    "broadcast_arrays",
     "isin",
     "union1d",
     "digitize",
@@ -276,7 +298,6 @@ _ON_VALUES = [
     "insert",
     "delete",
     "array2string",
-    "array_split",
     "histogram2d",
     "nanmin",
     "nanmax",

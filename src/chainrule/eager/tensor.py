@@ -13,8 +13,8 @@ import numpy as np
 from chainrule import dispatch, quick
 from chainrule.dispatch import Handle, share
 from chainrule.eager import backward as engine
-from chainrule.eager import inplace, interop
-from chainrule.eager.backward import AFTER, HOOKS, RETAINED, node_of
+from chainrule.eager import hooks, inplace, interop, properties
+from chainrule.eager.backward import RETAINED, node_of
 from chainrule.eager.formatting import tensor_repr
 from chainrule.errors import (
     ArgumentError,
@@ -28,8 +28,9 @@ from chainrule.errors import (
     UnsupportedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.ops import array, contract, creation, index, reduce
+from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, split
 from chainrule.ops import elementwise as e
+from chainrule.ops.device import CPU
 from chainrule.source import Source, boundary, trim
 from chainrule.tape.cuts import note_cut, note_origin
 from chainrule.tape.memory import note_shared
@@ -117,9 +118,19 @@ class Tensor(Handle):
         return len(self.shape)
 
     @property
-    def device(self) -> str:
-        """Always "cpu"."""
-        return "cpu"
+    def device(self) -> Any:
+        """Always `device("cpu")`."""
+        return CPU
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes per entry."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all entries."""
+        return self.dtype.itemsize * self.numel()
 
     @property
     def is_leaf(self) -> bool:
@@ -391,121 +402,10 @@ class Tensor(Handle):
             trim(err)
             raise
 
-    @boundary
-    def retain_grad(self) -> None:
-        """Keep `.grad` of this computed tensor in the next backward."""
-        n = node_of(self)
-        if n.pull is None:
-            raise DerivativeError(
-                "a tensor that requires no gradient has none to keep", fix="mark it with requires_grad=True"
-            )
-        if not isinstance(n, Leaf):
-            RETAINED.setdefault(n, None)
-
     @property
     def retains_grad(self) -> bool:
         """Whether `retain_grad` was called on this computed tensor."""
         return node_of(self) in RETAINED
-
-    @boundary
-    def register_hook(self, hook: Callable[[Any], Any]) -> Any:
-        """Call `hook(gradient)` when the gradient of this tensor is complete; a tensor that it returns replaces it."""
-        return _register(HOOKS, self, hook)
-
-    @boundary
-    def register_post_accumulate_grad_hook(self, hook: Callable[[Any], Any]) -> Any:
-        """Call `hook(tensor)` after `.grad` of this leaf was updated."""
-        if not isinstance(node_of(self), Leaf):
-            raise LeafFlagError(
-                "only leaves accumulate a gradient", fix="use register_hook on a computed tensor"
-            )
-        return _register(AFTER, self, lambda _grad: hook(self))
-
-    # --- dtype and memory ------------------------------------------------------------------------
-
-    @boundary
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Any:
-        """In another dtype (itself if it has it); a device other than the CPU is refused by name."""
-        for a in args:
-            if isinstance(a, Handle):
-                dtype = a.dtype
-            elif isinstance(a, str) and a.split(":")[0] in ("cpu", "cuda", "mps", "xpu", "meta"):
-                device = a
-            elif a is not None and not isinstance(a, bool):
-                dtype = a
-        creation.check_device(device)
-        out = self if dtype is None else e.cast(self, dtype)
-        return out.clone() if copy and out is self else out
-
-    @boundary
-    def type(self, dtype: Any = None) -> Any:
-        """The name of the dtype, or the tensor in another dtype."""
-        return f"{self.dtype.name}" if dtype is None else e.cast(self, dtype)
-
-    def double(self) -> Any:
-        """As float64."""
-        return e.cast(self, np.float64)
-
-    def float(self) -> Any:
-        """As float32, as in torch."""
-        return e.cast(self, np.float32)
-
-    def long(self) -> Any:
-        """As int64; no gradient passes."""
-        return e.cast(self, np.int64)
-
-    def int(self) -> Any:
-        """As int32; no gradient passes."""
-        return e.cast(self, np.int32)
-
-    def bool(self) -> Any:
-        """As truth values; no gradient passes."""
-        return e.cast(self, np.bool_)
-
-    def cpu(self) -> Any:
-        """Itself."""
-        return self
-
-    def contiguous(self) -> Any:
-        """Itself; of a view whose entries do not lie in order a copy, so that writing to it leaves the rest alone."""
-        return self if self.base is None or self.v.flags.c_contiguous else self.clone()
-
-    def is_inference(self) -> Any:
-        """Whether the tensor was made under `inference_mode`."""
-        return dispatch.made_under_inference(node_of(self))
-
-    def is_floating_point(self) -> Any:
-        """Whether the dtype is float64, float32 or float16."""
-        return self.dtype.kind == "f"
-
-    def is_complex(self) -> Any:
-        """Whether the dtype is complex."""
-        return self.dtype.kind == "c"
-
-    def dim(self) -> Any:
-        """Number of dimensions."""
-        return len(self.shape)
-
-    ndimension = dim
-
-    def numel(self) -> Any:
-        """Number of entries."""
-        return 1 if self.v.__class__ is float else self.v.size
-
-    nelement = numel
-
-    @boundary
-    def size(self, dim: Any = None) -> Any:
-        """The shape, or the length of one dimension."""
-        if dim is None:
-            return self.shape
-        from chainrule.ops.arguments import one_dim
-
-        return self.shape[one_dim(dim, self.dim())]
-
-    def element_size(self) -> Any:
-        """Bytes per entry."""
-        return self.dtype.itemsize
 
     # --- operators -------------------------------------------------------------------------------
 
@@ -578,11 +478,6 @@ class Tensor(Handle):
         """The entries become those of `src`, which is broadcast and cast."""
         return inplace.overwrite(self, inplace._fit(creation.as_tensor(src), self, "copy"), "copy_")
 
-    @boundary
-    def new_tensor(self, data: Any, *, dtype: Any = None, requires_grad: Any = False) -> Any:
-        """A new leaf, with this dtype unless another is given."""
-        return creation.tensor(data, dtype=dtype or self.dtype, requires_grad=requires_grad)
-
     @property
     def T(self) -> Any:
         """Dimensions in reverse order."""
@@ -592,6 +487,20 @@ class Tensor(Handle):
     def mT(self) -> Any:
         """The last two dimensions exchanged."""
         return array.transpose(self, -2, -1)
+
+    @property
+    def H(self) -> Any:
+        """The conjugate transpose of a matrix."""
+        if self.dim() not in (0, 2):
+            raise ShapeError(
+                "H is of a matrix", given=f"shape {list(self.shape)}", fix="use x.mH for batches"
+            )
+        return array.adjoint(self) if self.dim() else self
+
+    @property
+    def mH(self) -> Any:
+        """The conjugate transpose of the last two dimensions."""
+        return array.adjoint(self)
 
     # --- copies ----------------------------------------------------------------------------------
 
@@ -687,48 +596,10 @@ def _assign_grad(t: Tensor, g: Any) -> None:
         RETAINED[n] = g
 
 
-class Handle_:
-    """What `register_hook` returns: `remove()` takes the hook away; also a context manager."""
-
-    def __init__(self, table: Any, n: Any, key: int) -> None:
-        self._table, self._node, self._key = table, n, key
-
-    def remove(self) -> None:
-        """Take the hook away (once is enough)."""
-        hooks = self._table.get(self._node)
-        if hooks is not None:
-            hooks.pop(self._key, None)
-            if not hooks:
-                del self._table[self._node]
-
-    def __enter__(self) -> Any:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
-
-
-def _register(table: Any, t: Tensor, hook: Callable[[Any], Any]) -> Handle_:
-    n = node_of(t)
-    if not callable(hook):
-        raise ArgumentError(
-            f"a hook is a function, not a {type(hook).__name__}", fix="pass a function of the gradient"
-        )
-    if n.pull is None:
-        fix = "mark it with requires_grad=True first"
-        raise DerivativeError(
-            "a hook needs a tensor that requires a gradient", given=f"made at {n.source}", fix=fix
-        )
-    hooks = table.setdefault(n, {})
-    key = max(hooks, default=-1) + 1
-    hooks[key] = hook
-    return Handle_(table, n, key)
-
-
 # --- methods that are functions ----------------------------------------------------------------------
 
-# Each file of `ops` lists in METHODS which of its functions are methods too.
-for _module in (e, reduce, array, contract, index):
+# Each file lists in METHODS which of its functions are methods too.
+for _module in (e, reduce, array, contract, diagonals, index, join, repeat, split, hooks, properties):
     for _name in _module.METHODS.split():
         if not hasattr(Handle, _name):
             setattr(Tensor, _name, getattr(_module, _name))
@@ -745,12 +616,7 @@ def _where(self: Any, condition: Any, other: Any) -> Any:
     return e.where(condition, self, other)
 
 
-def _reshape_as(self: Any, other: Any) -> Any:
-    """The same entries in the shape of `other`."""
-    return array.reshape(self, other.shape)
-
-
-Tensor.where, Tensor.reshape_as, Tensor.view_as = _where, _reshape_as, _reshape_as  # type: ignore[attr-defined]
+Tensor.where = _where  # type: ignore[attr-defined]
 
 for _name, _p in (
     ("radd", "add"),

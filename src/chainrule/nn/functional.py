@@ -2,5 +2,6 @@
 
 from chainrule.ops.elementwise import relu, sigmoid, softplus, tanh
 from chainrule.ops.reduce import log_softmax, softmax
+from chainrule.ops.repeat import pad
 
-__all__ = ["log_softmax", "relu", "sigmoid", "softmax", "softplus", "tanh"]
+__all__ = ["log_softmax", "pad", "relu", "sigmoid", "softmax", "softplus", "tanh"]

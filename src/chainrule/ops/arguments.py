@@ -22,7 +22,9 @@ _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "axis1": "dim0", "axis2": 
 def operation(fn: F) -> F:
     """A public operation: NumPy's keywords are accepted, tracebacks end at the user's line, and what it is made of
     counts as one step (see `modes.scope`)."""
-    takes = {new: old for new, old in _NUMPY_NAMES.items() if old in inspect.signature(fn).parameters}
+    parameters = inspect.signature(fn).parameters
+    takes = {new: old for new, old in _NUMPY_NAMES.items() if old in parameters}
+    starred = next((q.name for q in parameters.values() if q.kind is q.VAR_POSITIONAL), None)
     name = fn.__name__.rstrip("_")
 
     @functools.wraps(fn)
@@ -32,6 +34,8 @@ def operation(fn: F) -> F:
         try:
             if kwargs and takes:
                 kwargs = {takes.get(k, k): v for k, v in kwargs.items()}
+            if starred in kwargs:  # permute(x, dims=(1, 0))
+                args = (*args, kwargs.pop(starred))
             try:
                 with scope(name, frame.f_code, frame.f_lasti):
                     return fn(*args, **kwargs)

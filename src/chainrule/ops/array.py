@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from chainrule.dispatch import bind
-from chainrule.errors import ArgumentError, DataError, ShapeError
-from chainrule.ops import elementwise as e
-from chainrule.ops.arguments import dims, fill_in, lengths, one_dim, operation
+from chainrule.errors import ArgumentError, ShapeError
+from chainrule.ops.arguments import dims, fill_in, lengths, one_dim, operation, shape_of
 from chainrule.ops.creation import as_tensor
 from chainrule.table.primitive import TABLE
 
@@ -38,6 +35,18 @@ def view(input: Any, *shape: Any) -> Any:
     """As `reshape` (a dtype instead of a shape is refused)."""
     x = as_tensor(input)
     return bind(TABLE["reshape"], x, shape=fill_in(lengths(shape), x.numel()))
+
+
+@operation
+def reshape_as(input: Any, other: Any) -> Any:
+    """The same entries in the shape of `other`."""
+    return reshape(input, shape_of(other))
+
+
+@operation
+def view_as(input: Any, other: Any) -> Any:
+    """The same memory in the shape of `other`."""
+    return view(input, shape_of(other))
 
 
 @operation
@@ -108,7 +117,25 @@ def transpose(input: Any, dim0: int, dim1: int) -> Any:
     return bind(TABLE["transpose"], x, perm=tuple(perm))
 
 
-swapaxes = swapdims = transpose
+@operation
+def swapaxes(input: Any, axis0: int, axis1: int) -> Any:
+    """Two dimensions exchanged, under NumPy's name."""
+    return transpose(input, axis0, axis1)
+
+
+swapdims = transpose
+
+
+@operation
+def adjoint(input: Any) -> Any:
+    """The conjugate transpose: the last two dimensions exchanged."""
+    x = as_tensor(input)
+    if x.dim() < 2:
+        raise ShapeError(
+            "the adjoint of a matrix", given=f"shape {list(x.shape)}", fix="give it two dimensions"
+        )
+    out = transpose(x, -2, -1)
+    return bind(TABLE["conj"], out) if out.dtype.kind == "c" else out
 
 
 @operation
@@ -169,213 +196,62 @@ def expand(input: Any, *shape: Any) -> Any:
 @operation
 def expand_as(input: Any, other: Any) -> Any:
     """x repeated to the shape of `other`."""
-    return bind(TABLE["broadcast"], as_tensor(input), shape=other.shape)
+    return bind(TABLE["broadcast"], as_tensor(input), shape=shape_of(other))
+
+
+def _each(tensors: tuple[Any, ...], lift: Callable[[Any], Any]) -> Any:
+    """The tensor lifted; of several, or of a list, a tuple."""
+    several = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], tuple | list) else tensors
+    lifted = tuple(lift(as_tensor(x)) for x in several)
+    return lifted[0] if several is tensors and len(tensors) == 1 else lifted
 
 
 @operation
-def broadcast_tensors(*tensors: Any) -> Any:
-    """All tensors in the shape that they share after broadcasting."""
-    xs = [as_tensor(x) for x in tensors]
-    shape = np.broadcast_shapes(*(x.shape for x in xs))
-    return tuple(bind(TABLE["broadcast"], x, shape=shape) for x in xs)
+def atleast_1d(*tensors: Any) -> Any:
+    """x with at least one dimension; several tensors give a tuple."""
+    return _each(tensors, lambda x: x if x.dim() else to_shape(x, (1,)))
 
 
 @operation
-def flip(input: Any, *dims: Any) -> Any:
-    """Entries in reverse order along the dimensions that are named."""
-    x = as_tensor(input)
-    for d in lengths(dims, "list of dims"):
-        x = bind(TABLE["flip"], x, axis=one_dim(d, x.dim()))
-    return x.clone() if x is input else x
-
-
-def _tensors(tensors: Any, name: str) -> list[Any]:
-    if hasattr(tensors, "dtype") or not isinstance(tensors, tuple | list):
-        raise DataError(
-            f"{name} takes a list of tensors", given=type(tensors).__name__, fix=f"write {name}([a, b])"
-        )
-    if not tensors:
-        raise ArgumentError(f"{name} of no tensors", fix="pass at least one tensor")
-    return [as_tensor(x) for x in tensors]
+def atleast_2d(*tensors: Any) -> Any:
+    """x with at least two dimensions, vectors become rows; several tensors give a tuple."""
+    return _each(tensors, lambda x: x if x.dim() >= 2 else to_shape(x, (1, x.numel())))
 
 
 @operation
-def cat(tensors: Any, dim: int = 0) -> Any:
-    """Tensors one after the other along `dim`. 0-d tensors have no dimension to join along: use `stack`."""
-    xs = _tensors(tensors, "cat")
-    if any(x.dim() == 0 for x in xs):
-        raise ShapeError(
-            "0-d tensors have no dimension to join along",
-            given=", ".join(f"shape {list(x.shape)}" for x in xs),
-            fix="use stack(…), which makes a new dimension",
-        )
-    xs = [x for x in xs if x.shape != (0,)] or xs[:1]
-    return bind(TABLE["concatenate"], *xs, axis=one_dim(dim, xs[0].dim()))
+def atleast_3d(*tensors: Any) -> Any:
+    """x with at least three dimensions: [n] becomes [1, n, 1], [m, n] becomes [m, n, 1]; several give a tuple."""
 
+    def lift(x: Any) -> Any:
+        if x.dim() >= 3:
+            return x
+        return to_shape(x, (*x.shape, 1) if x.dim() == 2 else (1, x.numel(), 1))
 
-concat = concatenate = cat
-
-
-@operation
-def stack(tensors: Any, dim: int = 0) -> Any:
-    """Tensors of one shape along a new dimension; the gradient reaches each of them."""
-    xs = _tensors(tensors, "stack")
-    shapes = {x.shape for x in xs}
-    if len(shapes) > 1:
-        raise ShapeError("stack needs tensors of one shape", given=", ".join(f"{list(x.shape)}" for x in xs),
-                         fix="reshape them, or join them with cat")  # fmt: skip
-    d = one_dim(dim, xs[0].dim() + 1)
-    shape = (*xs[0].shape[:d], 1, *xs[0].shape[d:])
-    return bind(TABLE["concatenate"], *(bind(TABLE["reshape"], x, shape=shape) for x in xs), axis=d)
-
-
-@operation
-def hstack(tensors: Any) -> Any:
-    """Tensors side by side (along dimension 1; vectors and numbers along 0)."""
-    xs = [atleast_1d(x) for x in _tensors(tensors, "hstack")]
-    return cat(xs, 0 if xs[0].dim() == 1 else 1)
-
-
-@operation
-def vstack(tensors: Any) -> Any:
-    """Tensors below each other; vectors become rows."""
-    return cat([atleast_2d(x) for x in _tensors(tensors, "vstack")], 0)
-
-
-@operation
-def atleast_1d(input: Any) -> Any:
-    """x with at least one dimension."""
-    x = as_tensor(input)
-    return x if x.dim() else to_shape(x, (1,))
-
-
-@operation
-def atleast_2d(input: Any) -> Any:
-    """x with at least two dimensions; vectors become rows."""
-    x = as_tensor(input)
-    return x if x.dim() >= 2 else to_shape(x, (1, x.numel()))
-
-
-@operation
-def split(input: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
-    """Pieces of the length that is given (the last may be shorter), or of the lengths in a list."""
-    x = as_tensor(input)
-    d = one_dim(dim, x.dim())
-    n = x.shape[d]
-    if isinstance(split_size_or_sections, int):
-        size = split_size_or_sections
-        if size <= 0 and n:
-            raise ArgumentError(f"pieces of length {size}", fix="use a length of 1 or more")
-        sizes = [min(size, n - i) for i in range(0, n, size)] if n else [0]
-    else:
-        sizes = list(split_size_or_sections)
-    if sum(sizes) != n:
-        raise ShapeError(f"pieces {sizes} do not add up to {n}", given=f"shape {list(x.shape)}, dim {d}",
-                         fix="choose lengths whose sum is the length of that dimension")  # fmt: skip
-    starts = np.cumsum([0, *sizes]).tolist()
-    return tuple(narrow(x, d, a, k) for a, k in zip(starts, sizes, strict=False))
-
-
-@operation
-def chunk(input: Any, chunks: int, dim: int = 0) -> Any:
-    """At most `chunks` pieces of equal length, the last one shorter if need be."""
-    x = as_tensor(input)
-    n = x.shape[one_dim(dim, x.dim())]
-    if chunks <= 0:
-        raise ArgumentError(f"{chunks} pieces", fix="ask for 1 piece or more")
-    return split(x, max(-(-n // chunks), 1), dim)
-
-
-@operation
-def narrow(input: Any, dim: int, start: int, length: int) -> Any:
-    """`length` entries from `start` on along `dim`."""
-    x = as_tensor(input)
-    d = one_dim(dim, x.dim())
-    if not 0 <= start <= start + length <= x.shape[d]:
-        raise ShapeError(
-            f"{length} entries from {start} on exceed the length {x.shape[d]}",
-            given=f"shape {list(x.shape)}",
-            fix="choose start and length inside the dimension",
-        )
-    spec = (*(("slice", None, None, None),) * d, ("slice", start, start + length, 1))
-    return bind(TABLE["index"], x, spec=spec)
-
-
-@operation
-def unbind(input: Any, dim: int = 0) -> Any:
-    """The slices along `dim`, without it, as a tuple."""
-    x = as_tensor(input)
-    d = one_dim(dim, x.dim())
-    lead = (("slice", None, None, None),) * d
-    return tuple(bind(TABLE["index"], x, spec=(*lead, ("int", i))) for i in range(x.shape[d]))
-
-
-@operation
-def tril(input: Any, diagonal: int = 0) -> Any:
-    """The lower triangle of a matrix, zeros above; entries above get no gradient."""
-    x = as_tensor(input)
-    return e.where(np.tri(*x.shape[-2:], k=diagonal, dtype=bool), x, 0)
-
-
-@operation
-def triu(input: Any, diagonal: int = 0) -> Any:
-    """The upper triangle of a matrix, zeros below; entries below get no gradient."""
-    x = as_tensor(input)
-    return e.where(~np.tri(*x.shape[-2:], k=diagonal - 1, dtype=bool), x, 0)
-
-
-@operation
-def tile(input: Any, *dims: Any) -> Any:
-    """x repeated as a whole along its dimensions."""
-    x = as_tensor(input)
-    reps = lengths(dims, "number of repetitions")
-    reps = (1,) * (x.dim() - len(reps)) + reps
-    x = to_shape(x, (1,) * (len(reps) - x.dim()) + tuple(x.shape))
-    pairs = [(r, n) for r, n in zip(reps, x.shape, strict=True)]
-    x = to_shape(x, tuple(k for _, n in pairs for k in (1, n)))
-    x = bind(TABLE["broadcast"], x, shape=tuple(k for r, n in pairs for k in (r, n)))
-    out = to_shape(x, tuple(r * n for r, n in pairs))
-    return out.clone() if out is input or out.base is not None else out  # memory of its own, as in torch
-
-
-repeat = tile
+    return _each(tensors, lift)
 
 
 __all__ = [
+    "adjoint",
     "atleast_1d",
     "atleast_2d",
-    "broadcast_tensors",
+    "atleast_3d",
     "broadcast_to",
-    "cat",
-    "chunk",
-    "concat",
-    "concatenate",
     "flatten",
-    "flip",
-    "hstack",
     "moveaxis",
     "movedim",
-    "narrow",
     "permute",
     "ravel",
     "reshape",
-    "split",
     "squeeze",
-    "stack",
     "swapaxes",
     "swapdims",
     "t",
-    "tile",
     "transpose",
-    "tril",
-    "triu",
-    "unbind",
     "unflatten",
     "unsqueeze",
-    "vstack",
 ]
 
 METHODS = """
-    reshape view flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t movedim
-    moveaxis broadcast_to expand expand_as flip split chunk narrow unbind tril triu tile repeat
+    reshape reshape_as view view_as flatten ravel unflatten squeeze unsqueeze permute transpose swapaxes swapdims t
+    movedim moveaxis broadcast_to expand expand_as adjoint
 """  # of Tensor

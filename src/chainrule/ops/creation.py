@@ -15,6 +15,7 @@ from chainrule import dispatch
 from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError, DataError, DtypeError, GradientNote, ShapeError
 from chainrule.ops.arguments import lengths
+from chainrule.ops.device import check_device
 from chainrule.source import Source, boundary
 from chainrule.tape.cuts import note_origin
 from chainrule.tape.memory import note_shared
@@ -174,12 +175,6 @@ _COPIED = (
     "tensor(…) copies the numbers of tensors that require a gradient; none flows back to them. "
     "Keep the graph with stack([a, b]), or say that a copy is meant with x.detach()."
 )
-
-
-def check_device(device: Any) -> None:
-    """Only the CPU is there; code that asks for another device is told so."""
-    if device is not None and str(device).split(":")[0] != "cpu":
-        raise ArgumentError(f"there is no device {str(device)!r}", fix='leave device out, or pass "cpu"')
 
 
 @boundary

@@ -4,8 +4,8 @@
 """
 
 from chainrule.table import arithmetic, select, exponential, trigonometric, special  # noqa: I001
-from chainrule.table import shape, index, reduce, contract, complex_parts, composite
+from chainrule.table import shape, index, views, reduce, contract, complex_parts, composite
 from chainrule.table.primitive import TABLE, Primitive
 
 __all__ = ["TABLE", "Primitive", "arithmetic", "complex_parts", "composite", "contract", "exponential",
-           "index", "reduce", "select", "shape", "special", "trigonometric"]  # fmt: skip
+           "index", "reduce", "select", "shape", "special", "trigonometric", "views"]  # fmt: skip

@@ -159,6 +159,7 @@ index_update = register(
                 "x": lambda emit, ct, x, *index, spec: emit("index_update", ct, 0.0, *index, spec=spec),
                 "v": lambda emit, ct, v, *index, spec: emit("index", ct, *index, spec=spec),
             },
+            holes=True,  # what was overwritten
             joint=True,
         ),
         text="update($x, $spec, $v)",

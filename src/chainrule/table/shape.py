@@ -161,7 +161,8 @@ shift = register(
         value=_shift,
         type_rule=_axis_type("shift"),
         rule=Linear(
-            transpose={"x": lambda emit, ct, x, *, axis, step: emit("shift", ct, axis=axis, step=-step)}
+            transpose={"x": lambda emit, ct, x, *, axis, step: emit("shift", ct, axis=axis, step=-step)},
+            holes=True,  # what left
         ),
         text="shift($x, $axis, $step)",
         latex=r"\operatorname{shift}_{$step} $x",

@@ -159,7 +159,7 @@ def filled(case: Case, wanted: Sequence[int], xs: Sequence[Any]) -> list[Any]:
 
 
 def _flat(xs: Sequence[Any]) -> Any:
-    from chainrule.ops.array import cat
+    from chainrule.ops.join import cat
 
     return cat([x.reshape(-1) for x in xs])
 
