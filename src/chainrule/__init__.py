@@ -70,6 +70,8 @@ _LAZY = {
     "graph": "chainrule.insight.picture",
     "graph_of": "chainrule.record.from_tape",
     "minimize": "chainrule.optim",
+    "plot": "chainrule.insight.plots",
+    "plot_descent": "chainrule.optim.picture",
 }
 
 

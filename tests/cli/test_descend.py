@@ -60,7 +60,7 @@ def test_json_stays_strict_where_numbers_are_not(run: Any) -> None:
 
 def test_plot_draws_convergence_and_path(run: Any) -> None:
     shown = run("descend", *BOWL, "--plot").stdout
-    assert "size of the gradient, step by step" in shown
+    assert "loss and gradient, step by step" in shown
     assert "descent, 783 steps" in shown
 
 

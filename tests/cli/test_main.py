@@ -18,10 +18,12 @@ def test_alone_it_lists_what_can_be_done(run: Any) -> None:
     title = "Gradients you can question."
     assert run().stdout == (
         f"{title}{f'chainrule {chainrule.__version__}':>{80 - len(title)}}\n"
-        '  chainrule grad "4*w + w**3" w=1    value, gradient, and why\n'
-        '  chainrule descend "(w-3)**2" w=0   step by step downhill, and how it ended\n'
-        "  chainrule tour                     the lecture's cases, checked, as a report\n"
-        "  chainrule doctor                   what works here, and how to get the rest\n"
+        '  chainrule grad "4*w + w**3" w=1      value, gradient, and why\n'
+        '  chainrule descend "(w-3)**2" w=0     step by step downhill, and how it ended\n'
+        '  chainrule plot "4*w + w**3" w=1      curve, point and tangent, as text\n'
+        '  chainrule explain "4*w + w**3" w=1   each step, and how the result feels it\n'
+        "  chainrule tour                       the lecture's cases, checked: a report\n"
+        "  chainrule doctor                     what works here, and how to get more\n"
     )
 
 
@@ -34,7 +36,9 @@ def test_version(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["grad"], ["descend"], ["tour"], ["doctor"]], ids=lambda words: " ".join(words) or "alone"
+    "words",
+    [[], ["grad"], ["descend"], ["plot"], ["explain"], ["tour"], ["doctor"]],
+    ids=lambda words: " ".join(words) or "alone",
 )
 def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, words: list[str]) -> None:
     result = run(*words, "--help")
@@ -53,7 +57,7 @@ def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, 
         ),
         (["Doctor"], "did you mean  chainrule doctor  ?"),
         (["4*w+w**3", "w=1"], 'did you mean  chainrule grad "4*w+w**3" w=1  ?'),
-        (["zzz"], "use one of: grad, descend, tour, doctor"),
+        (["zzz"], "use one of: grad, descend, plot, explain"),
         (["--colour"], "there is no option '--colour'"),
         (["doctor", "--josn"], "there is no option '--josn'"),
     ],
@@ -115,8 +119,8 @@ def test_a_full_disk_is_one_line(command: list[str], environment: Any) -> None:
 def test_ctrl_c_ends_with_a_clean_line(command: list[str], environment: Any) -> None:
     *python, start = command
     slow = (
-        "import time, chainrule.cli.grad as grad\n"
-        "grad._check_options = lambda *args: (print('ready', flush=True), time.sleep(60))\n"
+        "import time, chainrule.cli.output as output\n"
+        "output.check_options = lambda *args: (print('ready', flush=True), time.sleep(60))\n"
     )
     child = subprocess.Popen(
         [*python, slow + start, "grad", "w", "w=1"],

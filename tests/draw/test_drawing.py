@@ -160,7 +160,7 @@ def test_the_description_says_what_is_to_be_seen(read_svg):
     curve, end = Curve([0, 1], [0, 2], "L(w)"), Point(1, 2, "end")
     limits = {"x_range": (0, 1), "y_range": (0, 2)}
     d = Drawing("t", x_label="w", y_label="L", curves=(curve,), points=(end,), **limits)
-    expected = "w from 0 to 1, L from 0 to 2. Curve: L(w). Point (1, 2) end."
+    expected = "w from 0 to 1, L from 0 to 2. Curve: L(w). Point (1, 2): end."
     assert d.describe() == expected
     assert read_svg(d.to_svg()).root[1].text == expected
     assert dataclasses.replace(d, description="mine").describe() == "mine"
@@ -264,3 +264,12 @@ def test_importing_pictures_imports_neither_numpy_nor_matplotlib():
         ours = {n for n in names if n.startswith("chainrule")}
         assert all(n.startswith("chainrule.draw") or n == "chainrule.errors" for n in ours), path.name
         assert {n.partition(".")[0] for n in names} - {"chainrule"} <= set(sys.stdlib_module_names), path.name
+
+
+def test_text_fits_the_terminal_with_the_legend_beside_or_below():
+    d = Drawing("t", curves=(Curve([0, 1], [0, 1], "a legend of thirty letters here"),), x_label="x")
+    beside, below = d.to_text(columns=90), d.to_text(columns=50)
+    assert max(map(len, beside.splitlines())) <= 90
+    assert beside.splitlines()[1].endswith("   ⎯ a legend of thirty letters here")
+    assert max(map(len, below.splitlines())) <= 50
+    assert below.splitlines()[-1].strip() == "⎯ a legend of thirty letters here"

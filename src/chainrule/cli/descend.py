@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -49,18 +47,26 @@ def descend(
     """
     from chainrule import float32 as single
     from chainrule import float64, minimize, tensor
-    from chainrule.insight.expression import parse_expression, parse_point
+    from chainrule.insight.expression import (
+        entries,
+        entry_names,
+        of_one_vector,
+        parse_expression,
+        parse_point,
+    )
 
-    _check_options(expression, at or [])
+    output.check_options(_OPTIONS, expression, *(at or []))
     parsed = parse_expression(expression)
     if not parsed.names:
         what = "the expression has no names, so there is nothing to vary"
         raise ArgumentError(what, given=expression, fix='use one, as in  chainrule descend "(w-2)**2" w=0')
     point = parse_point(at or [], parsed.names)
-    start = tensor([x for v in point.values() for x in _entries(v)], dtype=single if float32 else float64)
-    function = _of_one_vector(parsed, point)
+    start = tensor([x for v in point.values() for x in entries(v)], dtype=single if float32 else float64)
+    function = of_one_vector(parsed, point)
     shown = False if as_json else None
-    result = minimize(function, start, lr=lr, tol=tol, maxiter=maxiter, progress=shown).named(_names(point))
+    result = minimize(function, start, lr=lr, tol=tol, maxiter=maxiter, progress=shown).named(
+        entry_names(point)
+    )
     if csv is not None:
         _write(result, csv)
     if as_json:
@@ -69,37 +75,6 @@ def descend(
         _say(result, plot=plot)
     if not result.success:
         raise typer.Exit(_INTERRUPTED if result.status == "interrupted" else 1)
-
-
-def _check_options(expression: str, at: Sequence[str]) -> None:
-    """Options that do not exist arrive as text, because -w**2 is an expression."""
-    for text in (expression, *at):
-        if text.startswith("--") and text[2:3].isalpha() and text.isascii():
-            near = difflib.get_close_matches(text, _OPTIONS, 1)
-            fix = f"did you mean {near[0]}?" if near else f"a double minus is written  -(-{text[2:]})"
-            raise ArgumentError(f"there is no option '{text}'", fix=fix)
-
-
-def _entries(value: float | list[float]) -> list[float]:
-    return value if isinstance(value, list) else [value]
-
-
-def _names(point: dict[str, Any]) -> list[str]:
-    """One name for each number."""
-    return [
-        name if not isinstance(v, list) else f"{name}[{i}]"
-        for name, v in point.items()
-        for i in range(len(_entries(v)))
-    ]
-
-
-def _of_one_vector(parsed: Any, point: dict[str, Any]) -> Callable[[Any], Any]:
-    """The expression as a function of all its numbers in one vector."""
-    places, at = {}, 0
-    for name, v in point.items():
-        places[name] = slice(at, at + len(v)) if isinstance(v, list) else at
-        at += len(_entries(v))
-    return lambda w: parsed.evaluate({name: w[place] for name, place in places.items()})
 
 
 def _write(result: Any, path: str) -> None:
@@ -122,14 +97,7 @@ def _say(result: Any, *, plot: bool) -> None:
         kinds = ["convergence", "path"] if result.w.numel() == 2 else ["convergence"]
         for kind in kinds:
             output.say()
-            _say_picture(result.plot(kind))
-
-
-def _say_picture(picture: Any) -> None:
-    """As wide as it is drawn best, or as the terminal allows."""
-    text = picture.to_text()
-    too_much = max(map(len, text.splitlines())) - output.width()
-    output.say((picture.to_text(width=max(16, 56 - too_much)) if too_much > 0 else text).strip("\n"))
+            output.say_picture(result.plot(kind))
 
 
 def _as_json(r: Any, point: dict[str, Any]) -> dict[str, Any]:
@@ -143,9 +111,11 @@ def _as_json(r: Any, point: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_name(numbers: list[float], point: dict[str, Any]) -> dict[str, Any]:
+    from chainrule.insight.expression import entries
+
     left, found = list(map(_json_number, numbers)), {}
     for name, v in point.items():
-        n = len(_entries(v))
+        n = len(entries(v))
         found[name], left = (left[:n] if isinstance(v, list) else left[0]), left[n:]
     return found
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -10,10 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from chainrule.cli import output
-from chainrule.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from chainrule.draw import Drawing
     from chainrule.insight.expression import Sensitivity, Slope
 
 
@@ -58,7 +55,7 @@ def grad(
     """
     from chainrule.insight.expression import parse_expression, parse_point, sensitivity
 
-    _check_options(expression, at or [])
+    output.check_options(("--plot", "--json", "--help"), expression, *(at or []))
     parsed = parse_expression(expression)
     answer = sensitivity(parsed, parse_point(at or [], parsed.names))
     if as_json:
@@ -69,17 +66,6 @@ def grad(
         if not as_json:
             output.say_error(answer.failure, fix=_MOVE if answer.point else "use other numbers")
         raise typer.Exit(1)
-
-
-def _check_options(expression: str, at: Sequence[str]) -> None:
-    """Options that do not exist arrive as text, because -w**2 is an expression."""
-    for text in (expression, *at):
-        if text.startswith("--") and text[2:3].isalpha() and text.isascii():
-            near = difflib.get_close_matches(text, ("--plot", "--json", "--help"), 1)
-            fix = f"did you mean {near[0]}?" if near else f"a double minus is written  -(-{text[2:]})"
-            if "=" in text:
-                fix = f"write values without dashes:  {text[2:]}"
-            raise ArgumentError(f"there is no option '{text}'", fix=fix)
 
 
 def _say(answer: Sensitivity, *, plot: bool) -> None:
@@ -186,7 +172,7 @@ def _say_plots(answer: Sensitivity) -> None:
         output.say()
         if isinstance(s.at, list) or isinstance(s.value, list):
             labels = [f"{s.name}[{i}]" for i in range(len(_list(s.value)))]
-            _say_picture(plot_components(labels, _list(s.value), title=f"dL/d{s.name}"))
+            output.say_picture(plot_components(labels, _list(s.value), title=f"dL/d{s.name}"))
             continue
         reach = 2 * max(1.0, abs(s.at))
         xs, ys = sample_curve(answer.along(s.name), -reach, reach)
@@ -194,11 +180,4 @@ def _say_plots(answer: Sensitivity) -> None:
         slope = s.value if math.isfinite(s.value) else None
         others = ", ".join(f"{n} = {_numbers(v)}" for n, v in answer.point.items() if n != s.name)
         title = f"L along {s.name}, with {others}" if others else ""
-        _say_picture(plot_function(xs, ys, point=here, slope=slope, title=title, labels=(s.name, "L")))
-
-
-def _say_picture(picture: Drawing) -> None:
-    """As wide as it is drawn best, or as the terminal allows."""
-    text = picture.to_text()
-    too_much = max(map(len, text.splitlines())) - output.width()
-    output.say((picture.to_text(width=max(16, 56 - too_much)) if too_much > 0 else text).strip("\n"))
+        output.say_picture(plot_function(xs, ys, point=here, slope=slope, title=title, labels=(s.name, "L")))

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 import chainrule
-from chainrule.cli import descend, doctor, grad, output, tour
+from chainrule.cli import descend, doctor, explain, grad, output, plot, tour
 from chainrule.errors import ArgumentError, ChainruleError, DerivativeError
 
 OK, FAILED, UNREADABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
@@ -25,8 +25,10 @@ _USAGE_ERROR: Any = typer.BadParameter.__mro__[1]  # typer names only this child
 _COMMANDS = (
     ('chainrule grad "4*w + w**3" w=1', "value, gradient, and why"),
     ('chainrule descend "(w-3)**2" w=0', "step by step downhill, and how it ended"),
-    ("chainrule tour", "the lecture's cases, checked, as a report"),
-    ("chainrule doctor", "what works here, and how to get the rest"),
+    ('chainrule plot "4*w + w**3" w=1', "curve, point and tangent, as text"),
+    ('chainrule explain "4*w + w**3" w=1', "each step, and how the result feels it"),
+    ("chainrule tour", "the lecture's cases, checked: a report"),
+    ("chainrule doctor", "what works here, and how to get more"),
 )
 
 
@@ -118,6 +120,8 @@ app = typer.Typer(
 )
 app.command(context_settings={"ignore_unknown_options": True})(grad.grad)  # -w**2 is an expression
 app.command(context_settings={"ignore_unknown_options": True})(descend.descend)
+app.command(context_settings={"ignore_unknown_options": True})(plot.plot)
+app.command(context_settings={"ignore_unknown_options": True})(explain.explain)
 app.command()(tour.tour)
 app.command()(doctor.doctor)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from chainrule.errors import ChainruleError
+from chainrule.errors import ArgumentError, ChainruleError
 
 
 def width() -> int:
@@ -79,6 +80,31 @@ def _say_paragraphs(rows: Sequence[Sequence[str]], head: Sequence[str]) -> None:
 def _style(cell: str) -> str:
     """By the mark at the start; every mark has a word beside it, so colour says nothing of its own."""
     return {"✓ ": "green", "✗ ": "bold red", "- ": "yellow"}.get(cell[:2], "")
+
+
+def say_picture(picture: Any) -> None:
+    """A figure as text: as wide as it is drawn best, or as the terminal allows."""
+    say(picture.to_text(columns=width()).strip("\n"))
+
+
+def save_picture(picture: Any, path: str) -> None:
+    """A picture in a file; the ending of its name says in which form."""
+    try:
+        picture.save(path)
+    except OSError as err:
+        what = f"the picture cannot be written to '{path}': {(err.strerror or 'error').lower()}"
+        raise ArgumentError(what, fix="choose another file with --out") from None
+
+
+def check_options(known: Sequence[str], *texts: str) -> None:
+    """Options that do not exist arrive as text, because -w**2 is an expression: they are refused here."""
+    for text in texts:
+        if text.startswith("--") and text[2:3].isalpha() and text.isascii():
+            near = difflib.get_close_matches(text, known, 1)
+            fix = f"did you mean {near[0]}?" if near else f"a double minus is written  -(-{text[2:]})"
+            if "=" in text:
+                fix = f"write values without dashes:  {text[2:]}"
+            raise ArgumentError(f"there is no option '{text}'", fix=fix)
 
 
 def say_progress(text: str) -> None:

@@ -6,10 +6,12 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path as FilePath
 from typing import Any, Protocol
 
-from chainrule.draw import svg_plane, svg_tables, text_plane, text_tables
+from chainrule.draw import card, svg_plane, svg_tables, text_plane, text_tables
 from chainrule.draw.geometry import Spot
+from chainrule.draw.lettering import cells
 from chainrule.draw.scale import Axis, axis_for, format_number
 from chainrule.errors import ArgumentError, ShapeError
 
@@ -134,9 +136,11 @@ class Matrix:
             )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Drawing:
     """One figure: a plane with curves and points, or bars, or a matrix.
+
+    At a prompt it shows as text, in a notebook drawn.
 
     Parameters
     ----------
@@ -189,13 +193,23 @@ class Drawing:
             return svg_tables.matrix_svg(self, theme=theme)
         return svg_tables.bars_svg(self, theme=theme) if self.bars else svg_plane.plane_svg(self, theme=theme)
 
-    def to_text(self, width: int = 56, height: int = 14) -> str:
-        """Text for a terminal; `width` and `height` are characters of the frame, or of the longest bar."""
+    def to_text(self, width: int = 56, height: int = 14, *, columns: int | None = None) -> str:
+        """Text for a terminal.
+
+        Parameters
+        ----------
+        width, height
+            Characters of the frame, or of the longest bar.
+        columns
+            Of the terminal: the frame is made narrower, and the legend put below it, where it would not fit.
+        """
         if self.matrix is not None:
             return text_tables.matrix_text(self)
         if self.bars:
-            return text_tables.bars_text(self, width=width)
-        return text_plane.plane_text(self, width=width, height=height)
+            text = text_tables.bars_text(self, width=width)
+            too_much = max(map(cells, text.splitlines())) - (columns or math.inf)
+            return text_tables.bars_text(self, width=max(8, width - int(too_much))) if too_much > 0 else text
+        return text_plane.plane_text(self, width=width, height=height, columns=columns)
 
     def to_json(self) -> dict[str, Any]:
         """Content as dictionaries and lists; numbers that JSON cannot hold (NaN, infinity) are None."""
@@ -206,6 +220,30 @@ class Drawing:
         from chainrule.draw.matplotlib_axes import draw_on  # matplotlib: half a second
 
         return draw_on(self, ax)
+
+    def save(self, path: str | FilePath) -> None:
+        """Write it as .svg, .html, .txt or .json, whatever the name ends with."""
+        card.save(self, path)
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return card.bundle(self)
+
+    def to_rows(self) -> tuple[Sequence[str], card.Rows]:
+        """Heads and rows of a table that says the same; curves are told in words, not point by point."""
+        if self.matrix is not None:
+            m = self.matrix
+            return ["", *m.columns], [
+                [name, *map(format_number, row)] for name, row in zip(m.rows, m.values, strict=True)
+            ]
+        if self.bars:
+            rows = [[b.name, b.series, f"{format_value(b.value)} {self.unit}".strip()] for b in self.bars]
+            return ["name", "series", "value"], rows
+        x, y = self.axes()
+        spans = [[self.x_label or "x", _span(x)], [self.y_label or "y", _span(y)]]
+        return ["what", "where"], spans + [[what, where] for what, where in self._contents()]
 
     def axes(self) -> tuple[Axis, Axis]:
         """The x and y axes: all points of curves, paths, contours and points lie inside."""
@@ -229,24 +267,28 @@ class Drawing:
             return f"Matrix of {len(self.matrix.rows)} rows and {len(self.matrix.columns)} columns."
         if self.bars:
             return "; ".join(_bar_words(b, self.unit) for b in self.bars[:40]) + "."
-        return " ".join(f"{part}." for part in self._plane_words() if part)
-
-    def _plane_words(self) -> list[str]:
         x, y = self.axes()
-        words = [
-            f"{self.x_label or 'x'} from {format_number(x.lo)} to {format_number(x.hi)}, "
-            f"{self.y_label or 'y'} from {format_number(y.lo)} to {format_number(y.hi)}"
-            + (", logarithmic" if self.log_y else "")
-        ]
-        words += [f"Curve: {c.label}" for c in self.curves if c.label]
-        words += [f"Contour lines at {', '.join(format_number(c.level) for c in self.contours)}"] * bool(
-            self.contours
+        spans = f"{self.x_label or 'x'} {_span(x)}, {self.y_label or 'y'} {_span(y)}"
+        return " ".join(
+            f"{part}." for part in (spans, *(f"{a}: {b}".strip(": ") for a, b in self._contents()))
         )
-        words += [f"Line: {s.label}" for s in (*self.lines, *self.segments) if s.label]
-        words += [f"Path of {len(p.xs)} points{': ' * bool(p.label)}{p.label}" for p in self.paths]
-        return words + [
-            f"Point ({format_number(p.x)}, {format_number(p.y)}) {p.label}".rstrip() for p in self.points
+
+    def _contents(self) -> list[tuple[str, str]]:
+        """What lies in the plane, as pairs: kind, and label or place."""
+        levels = [("Contour lines", f"at {', '.join(format_number(c.level) for c in self.contours)}")]
+        return [
+            *(("Curve", c.label) for c in self.curves if c.label),
+            *levels * bool(self.contours),
+            *(("Line", s.label) for s in (*self.lines, *self.segments) if s.label),
+            *((f"Path of {len(p.xs)} points", p.label) for p in self.paths),
+            *((f"Point ({format_number(p.x)}, {format_number(p.y)})", p.label) for p in self.points),
         ]
+
+
+def _span(axis: Axis) -> str:
+    return f"from {format_number(axis.lo)} to {format_number(axis.hi)}" + (
+        ", logarithmic" if axis.log else ""
+    )
 
 
 def format_value(value: float | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from chainrule.draw import svg_graph, text_graph
+from chainrule.draw import card, svg_graph, text_graph
 from chainrule.draw.layout import Layout
 from chainrule.errors import ArgumentError, GraphError
 
@@ -59,9 +61,11 @@ class Edge:
     live: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class GraphDrawing:
     """A computation, left to right: by which routes do inputs reach the output, with which factors?
+
+    At a prompt it shows as text, in a notebook drawn.
 
     Parameters
     ----------
@@ -130,6 +134,20 @@ class GraphDrawing:
                 for e, route in zip(self.edges, layout.routes, strict=True)
             ],
         }  # fmt: skip
+
+    def save(self, path: str | Path) -> None:
+        """Write it as .svg, .html, .txt or .json, whatever the name ends with."""
+        card.save(self, path)
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return card.bundle(self)
+
+    def to_rows(self) -> tuple[Sequence[str], card.Rows]:
+        """Heads and rows of a table that says the same: each value, what it is, and what it uses."""
+        return text_graph.graph_rows(self)
 
     def layout(self) -> Layout:
         """Places of boxes and lines."""

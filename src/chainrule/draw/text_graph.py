@@ -43,6 +43,21 @@ def graph_text(g: GraphDrawing) -> str:
     return "\n".join(lines)
 
 
+def graph_rows(g: GraphDrawing) -> tuple[list[str], list[list[str]]]:
+    """The same as a table: value, its other rows, what it is, and what it uses with which local derivative."""
+    from chainrule.draw.graphs import KINDS  # imported here: graphs.py imports this file
+
+    names = {n.id: clean(n.rows[0]) if n.rows else "" for n in g.nodes}
+    uses: dict[str | int, list[str]] = {}
+    for e in g.edges:
+        uses.setdefault(e.target, []).append(_source(e, names))
+    rows = [
+        [names[n.id], ", ".join(map(clean, n.rows[1:])), KINDS[n.kind], ", ".join(uses.get(n.id, ()))]
+        for n in g.nodes
+    ]
+    return ["value", "numbers", "what it is", "uses (local derivative)"], rows
+
+
 def _row(node: Node) -> list[str]:
     left, right = _BRACKETS[node.kind]
     first, *rest = [clean(r) for r in node.rows] or [""]

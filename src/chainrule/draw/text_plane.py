@@ -20,6 +20,7 @@ _DOTS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 # Which dots of a line are drawn: all; a long dash; every third; …
 _PATTERNS = ("1", "111110000", "100", "1111100100")
 _SAMPLES = ("⎯", "╌", "┈", "╍")
+_NARROW = 44  # a frame beside its legend is no narrower
 _TANGENT, _LEVEL = "100", "1000"
 
 
@@ -65,29 +66,43 @@ class _Canvas:
         return ["".join(row).rstrip() for row in rows]
 
 
-def plane_text(d: Drawing, *, width: int, height: int) -> str:
-    """Title, frame with `width` × `height` characters inside, ticks, names of the axes, legend."""
+def plane_text(d: Drawing, *, width: int, height: int, columns: int | None = None) -> str:
+    """Title, frame with `width` × `height` characters inside, ticks, names of the axes, legend.
+
+    Where the whole would be wider than `columns`, the frame is narrower, or the legend stands below it.
+    """
     if width < 1 or height < 1:
         raise ArgumentError(
             "a frame has at least one cell", given=f"{width} × {height}", fix="use for example 56 × 14"
         )
     x, y = d.axes()
-    canvas = _Canvas(width, height)
-    _draw(d, canvas, x, y)
     names = _y_names(y, height)
     side = max(map(cells, names.values()), default=0)
     legend = _legend(d)
+    width, beside = _fit(width, side, legend, columns)
+    canvas = _Canvas(width, height)
+    _draw(d, canvas, x, y)
     lines = [clean(d.title)] + ([clean(d.y_label)] if d.y_label else [])
+    notes = list(legend) if beside else []
     for i, row in enumerate(canvas.rows()):
-        note = legend.pop(0) if legend else ""
+        note = notes.pop(0) if notes else ""
         text = f"{pad(names.get(i, ''), side, right=True)} │{pad(row, width) if note else row}"
         lines.append(f"{text}   {note}".rstrip())
-    lines += [" " * (side + width + 5) + note for note in legend]
+    lines += [" " * (side + width + 5) + note for note in notes]
     lines += [" " * (side + 1) + "└" + "─" * width, (" " * (side + 2) + _x_names(x, width)).rstrip()]
     if d.x_label:
         name = clean(d.x_label)
         lines.append(" " * (side + 2 + max(0, (width - cells(name)) // 2)) + name)
-    return "\n".join(lines)
+    return "\n".join(lines + ([] if beside else [" " * (side + 2) + note for note in legend]))
+
+
+def _fit(width: int, side: int, legend: list[str], columns: int | None) -> tuple[int, bool]:
+    """Width of the frame, and whether the legend stands beside it."""
+    if columns is None:
+        return width, True
+    room = columns - side - 2
+    left = room - max(map(cells, legend), default=-3) - 3
+    return (min(width, left), True) if left >= _NARROW else (max(1, min(width, room)), False)
 
 
 def _draw(d: Drawing, canvas: _Canvas, x: Axis, y: Axis) -> None:

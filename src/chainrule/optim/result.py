@@ -13,7 +13,6 @@ from chainrule.errors import ArgumentError
 from chainrule.optim.history import History
 
 if TYPE_CHECKING:
-    from chainrule.draw import Drawing
     from chainrule.optim.walk import Walk
 
 _SHOWN = 6  # entries of w that are printed
@@ -148,32 +147,24 @@ class Descent:
 
         return Words(reason(self))
 
-    def plot(self, kind: str | None = None) -> Drawing:
-        """A picture: the way across the contour lines for two unknowns, else ‖∇L‖ against the step.
+    def plot(self, kind: str | None = None, *, ax: Any = None) -> Any:
+        """A picture: the way across the contour lines for two unknowns, else loss and ‖∇L‖ against the step.
 
         Parameters
         ----------
         kind
             "path" or "convergence", to choose.
+        ax
+            A matplotlib axes to draw on; it is returned.
 
         Raises
         ------
         ArgumentError (E104)
             A path of other than two unknowns.
         """
-        from chainrule.optim.picture import convergence, path
+        from chainrule.optim.picture import plot_descent
 
-        two = self.w.numel() == 2 and bool(self.history.path)
-        if kind not in (None, "path", "convergence"):
-            raise ArgumentError(
-                "the picture is not known", given=f"kind={kind!r}", fix="use 'path' or 'convergence'"
-            )
-        if kind == "path" and not two:
-            what = f"a path is drawn for two unknowns, and there are {self.w.numel()}"
-            raise ArgumentError(
-                what if self.steps else "no step was taken: there is no path", fix="use plot('convergence')"
-            )
-        return path(self) if two and kind != "convergence" else convergence(self)
+        return plot_descent(self, kind, ax=ax)
 
     def to_csv(self, path: str | Path) -> None:
         """Write the history to a file; texts that a spreadsheet would run as formulas are quoted."""

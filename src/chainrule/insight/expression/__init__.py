@@ -7,6 +7,7 @@ the functions of one list, subscripts and lists, and nothing else.
 """
 
 from chainrule.insight.expression.differentiate import derivative
+from chainrule.insight.expression.joined import entries, entry_names, of_one_vector
 from chainrule.insight.expression.parse import parse_expression
 from chainrule.insight.expression.point import parse_point
 from chainrule.insight.expression.slopes import Sensitivity, Slope, sensitivity
@@ -20,6 +21,9 @@ __all__ = [
     "Sensitivity",
     "Slope",
     "derivative",
+    "entries",
+    "entry_names",
+    "of_one_vector",
     "parse_expression",
     "parse_point",
     "sensitivity",
