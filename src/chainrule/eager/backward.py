@@ -12,12 +12,13 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from chainrule import dispatch
+from chainrule.config import KEEP_BYTES
 from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.eager.refusals import not_scalar, not_tracked
 from chainrule.errors import (
@@ -35,7 +36,7 @@ from chainrule.tape import numbers
 from chainrule.tape.memory import written_after
 from chainrule.tape.modes import enable_grad, no_grad
 from chainrule.tape.node import Leaf, Node, ScopedNode, leaf, small
-from chainrule.tape.pull import ARRAYS, freed, general_pull, settle
+from chainrule.tape.pull import ARRAYS, Freed, freed, general_pull, settle
 from chainrule.transforms.derive import join, pullback, pushforward
 from chainrule.transforms.walk import forward, reverse
 
@@ -52,6 +53,11 @@ def mark_overwritten(n: Node, serial: int, source: Source) -> None:
     global _last_overwrite
     n.overwritten = (serial, source)
     _last_overwrite = serial
+
+
+def overwritten_since(serial: int) -> bool:
+    """Whether any value was changed in place after operation number `serial`."""
+    return _last_overwrite > serial
 
 
 _SERIAL = operator.attrgetter("serial")
@@ -108,7 +114,7 @@ def check_overwritten(steps: list[Node]) -> set[Node]:
         if n.reading is not None and _variable_changed(n):
             written.add(n)
         for name, value_node, value in _reads(n):
-            hit = _stale(value_node, n.serial) if value_node is not None else None
+            hit = changed_after(value_node, n.serial) if value_node is not None else None
             hit = hit or written_after(value, n.serial)
             if hit is not None:
                 what = f"its result ({n.name} keeps it)" if name == "out" else f"its input '{name}'"
@@ -124,7 +130,7 @@ def _variable_changed(n: Node) -> bool:
     """Whether the variable of a composite was changed in place after the first operation of the composite."""
     x = n.reading.x  # type: ignore[union-attr]
     first = min((q.serial for q in _between(n)), default=n.serial)
-    return bool(_stale(x.node, first) or written_after(x.value, first))
+    return bool(changed_after(x.node, first) or written_after(x.value, first))
 
 
 def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
@@ -142,7 +148,7 @@ def _entry(q: Node | None, v: Any) -> bool:
     return v.__class__ is float and q is not None and q.p is not None and q.p.view
 
 
-def _stale(value: Node, serial: int) -> Source | None:
+def changed_after(value: Node, serial: int) -> Source | None:
     """The line that changed the memory of a value after `serial`; views look at their base."""
     q: Node | None = value
     while q is not None:
@@ -172,7 +178,8 @@ def plain_pull(written: set[Node]) -> Callable[[Node, Ct], Any]:
     """The pull on plain numbers, with the composites in `written` by the chain rule."""
 
     def pull(n: Node, ct: Ct) -> Any:
-        return general_pull(n, ct) if n in written and n.pull is not freed else n.pull(n, ct)  # type: ignore[misc]
+        as_written = n in written and n.pull.__class__ is not Freed
+        return general_pull(n, ct) if as_written else n.pull(n, ct)  # type: ignore[misc]
 
     return pull
 
@@ -183,8 +190,8 @@ def domain_pull(
     """The pull in any domain, on pairs (ct, mask). `lift` makes a value of the domain of a number and its node."""
 
     def pull(n: Node, pair: Ct) -> Any:
-        if n.pull is freed:
-            freed(n, None)
+        if n.pull.__class__ is Freed:
+            raise freed(n)
         ct, mask = pair
         parents = n.parents
         if n.reading is not None and n not in written:
@@ -428,12 +435,13 @@ def _gradient_tensor(ct: Ct, n: Node) -> Any:
 # --- after the walk --------------------------------------------------------------------------------
 
 
-def release(steps: Iterable[Node]) -> None:
+def release(steps: Iterable[Node], source: Source) -> None:
     """Drop what the walk read: a second backward through it is an error, as in torch."""
+    freed_here = Freed(source)
     for n in steps:
         reads = n.pull.reads  # type: ignore[union-attr]
         if reads:
-            n.pull = freed
+            n.pull = freed_here
             if reads == ARRAYS:
                 _forget(n)
 
@@ -448,10 +456,37 @@ def _forget(n: Node) -> None:
         n.reading = n.reading._replace(x=dispatch.Operand(n.reading.x.node, shrink(n.reading.x.value)))
 
 
-_REMEMBERED = 16  # contributions to a gradient that `why` can list; later ones are only counted
+_REMEMBERED = 16  # contributions to a gradient that `why` can list: the first ones and the last one
 
 
-def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, source: Source) -> None:
+class Call(NamedTuple):
+    """One call of `backward`, as `why` tells of it.
+
+    root
+        Weak reference to the (first) output's node: what is remembered keeps no graph alive.
+    weights
+        The cotangent that it began with; None where that is 1, where it is large, or of several outputs.
+    """
+
+    source: Source
+    root: weakref.ref[Node]
+    weights: Any
+
+
+def _call(roots: list[tuple[Node, Ct]], given: bool, recorded: bool, source: Source) -> Call:
+    n, weights = roots[0]
+    told = given and not recorded and len(roots) == 1
+    return Call(source, weakref.ref(n), _remembered(weights) if told else None)
+
+
+def _remembered(v: Any) -> Any:
+    """A number, or a small array of its own; else None."""
+    if v.__class__ is float:
+        return v
+    return v.item() if v.size == 1 else np.array(v) if v.nbytes <= KEEP_BYTES else None
+
+
+def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, call: Call) -> None:
     """Add to `.grad` of a leaf; a new tensor each time, so that a gradient someone holds does not change."""
     with _ACCUMULATING:
         before = n.grad
@@ -460,12 +495,14 @@ def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, source: Source) -> None:
                 n.grad = ct.clone() if before is None else dispatch.emit("add", before, ct)
             number = None
         else:
-            number = ct if ct.__class__ is float else ct.item() if ct.size == 1 else None
-            n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, source)
+            number = _remembered(ct)
+            n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, call.source)
         if before is None or n.contributions is None:
-            n.contributions = []
-        if len(n.contributions) < _REMEMBERED:
-            n.contributions.append((source, number))
+            n.contributions, n.calls = [], 0
+        n.calls += 1
+        if n.calls > _REMEMBERED:
+            n.contributions.pop()
+        n.contributions.append((call.source, number, call))
     if AFTER.data and n in AFTER:
         for hook in list(AFTER[n].values()):
             hook(n.grad)
@@ -566,9 +603,10 @@ def backward(
     if inputs is not None:
         targets = set(_input_nodes(inputs))
     cts, steps = pull_back(roots, targets, create_graph)
-    if not (create_graph if retain_graph is None else retain_graph):
-        release(steps)
     source = here()
+    if not (create_graph if retain_graph is None else retain_graph):
+        release(steps, source)
+    call = _call(roots, gradients is not None, create_graph, source)
     for n in list(cts):
         ct = cts.pop(n)
         if (
@@ -578,7 +616,7 @@ def backward(
         ):
             ct = np.array(ct)  # somebody else holds this memory: another leaf, the caller's weights
         if n.__class__ is Leaf and n.pull is not None and (targets is None or n in targets):
-            accumulate_grad(n, ct, create_graph, source)
+            accumulate_grad(n, ct, create_graph, call)
         elif targets is not None and n in targets:
             retain(n, ct if create_graph else _gradient_tensor(ct, n))
 
@@ -598,7 +636,7 @@ def grad(
     roots = _roots(outputs, grad_outputs, create_graph, "grad")
     cts, steps = pull_back(roots, set(nodes), create_graph)
     if not (create_graph if retain_graph is None else retain_graph):
-        release(steps)
+        release(steps, here())
     return tuple(
         _one_result(k, t, n, cts, create_graph, bool(allow_unused), materialize_grads)
         for k, (t, n) in enumerate(zip(ins, nodes, strict=True))
@@ -641,8 +679,8 @@ def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
     ts = dict(tangents)
 
     def push(n: Node, ts: dict[Any, Any]) -> list[tuple[Node, Any]]:
-        if n.pull is freed:
-            freed(n, None)
+        if n.pull.__class__ is Freed:
+            raise freed(n)
         if n.reading is not None and n not in written:
             q, x = TABLE[n.reading.name], n.reading.x
             if x.node not in ts:

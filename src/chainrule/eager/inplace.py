@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import dispatch
+from chainrule.config import KEEP_BYTES
 from chainrule.dispatch import Handle, View, record, share
 from chainrule.eager.backward import RETAINED, mark_overwritten, node_of
 from chainrule.errors import ArgumentError, DtypeError, LeafInPlaceError, ShapeError
@@ -62,7 +63,7 @@ def apply(t: Any, op: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[st
     frame = user_frame(2)
     with scope(name.rstrip("_"), frame.f_code, frame.f_lasti):
         new = op(*operands, **kwargs)
-    return replace(t, new, name, serial)
+    return replace(t, new, name, serial, args[0] if len(args) == 1 and not kwargs else None)
 
 
 def _tracked(a: Any) -> bool:
@@ -76,18 +77,20 @@ def _apart(a: Any, t: Any) -> Any:
     return dispatch.wrap(np.array(a.v), node_of(a)) if owner(a.v) is owner(t.v) else a
 
 
-def replace(t: Any, new: Any, name: str, serial: int | None = None) -> Any:
+def replace(t: Any, new: Any, name: str, serial: int | None = None, operand: Any = None) -> Any:
     """`t` becomes the value of `new`, in the memory that it has; `name` is the operation, for errors."""
     root = dispatch.view(t).root if t.base is not None else t
     _check(t, root, new, name)
     m = current()
     node = node_of(t)
     tracked = m.grad and (node.pull is not None or node_of(new).pull is not None)
-    mark(root, serial)
+    mark(root, serial, name if t is root else "", operand if t is root else None)
     if t.v.__class__ is np.ndarray:
         np.copyto(t.v, new.v, casting="unsafe")
     else:
         t.v = new.v if t.v.__class__ is type(new.v) else dispatch.plain(type_of(t.v).dtype.type(new.v))
+        if node.__class__ is Leaf:
+            node.out = t.v
     if t.base is not None:
         _write_root(t, root, node_of(new), tracked)
     elif tracked or (node.pull is None and node.__class__ is not Leaf):
@@ -111,12 +114,29 @@ def _rewritten(t: Any, n: Node) -> None:
     t.n = n
 
 
-def mark(root: Any, serial: int | None = None) -> None:
+def mark(root: Any, serial: int | None = None, name: str = "", operand: Any = None) -> None:
+    """The value of `root` is about to change in place, by `name` with `operand`, in the user's line."""
     frame = user_frame(2)
     source = Source(frame.f_code, frame.f_lasti)
     serial = next_serial() if serial is None else serial
-    mark_overwritten(root.n, serial, source)
+    n = root.n
+    if n.__class__ is Leaf and n.pull is not None:
+        _remember(root, n, name, operand)
+    mark_overwritten(n, serial, source)
     note_written(root.v, serial, source)
+
+
+def _remember(root: Any, n: Leaf, name: str, operand: Any) -> None:
+    """Keep what a parameter was, and by what it was changed, if that is small: `why` is asked after the update."""
+    since = getattr(n, "overwritten", (0,))[0]
+    v = root.v
+    if v.__class__ is not float:
+        v = np.array(v) if v.nbytes <= KEEP_BYTES else type_of(v)
+    if operand.__class__ is not float and operand.__class__ is not int:
+        o = operand.v if isinstance(operand, Handle) else operand
+        kept = o.__class__ is float or getattr(o, "nbytes", KEEP_BYTES + 1) <= KEEP_BYTES
+        operand = (o if o.__class__ is float else np.array(o)) if kept else None
+    n.before = (since, v, name, operand)
 
 
 def _check(t: Any, root: Any, new: Any, name: str) -> None:
@@ -269,6 +289,8 @@ _ON_FLOATS = {
     np.true_divide: operator.truediv,
 }
 
+_NAMES = {np.add: "add_", np.subtract: "sub_", np.multiply: "mul_", np.true_divide: "div_"}
+
 
 def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     """The update step: same dtype, shapes that fit, nothing recorded; in the memory of `t`, in one pass."""
@@ -287,10 +309,12 @@ def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     if v.__class__ is float:
         if (o.__class__ is not float and o.__class__ is not int) or (o == 0 and ufunc is np.true_divide):
             return False
-        mark(t)
+        mark(t, None, _NAMES[ufunc], o)
         t.v = _ON_FLOATS[ufunc](v, float(o))
+        if t.n.__class__ is Leaf:
+            t.n.out = t.v
     elif v.__class__ is np.ndarray and v.flags.writeable and _in_memory_of(v, o, ufunc):
-        mark(t)
+        mark(t, None, _NAMES[ufunc], o)
         with quiet():
             ufunc(v, o, out=v)
     else:
@@ -330,6 +354,8 @@ def fill(t: Any, value: float) -> Any:
         else:
             t.v = value if t.v.__class__ is float else type_of(t.v).dtype.type(value)
         n = t.n
+        if n.__class__ is Leaf and n.pull is not None:
+            n.out = small(t.v)
         if n.pull is None:
             if n.params and "gradient_of" in n.params:
                 _rewritten(t, n)

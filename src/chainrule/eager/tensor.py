@@ -175,6 +175,8 @@ class Tensor(Handle):
             if self.base is not None:
                 note_shared(self.v)
                 self.base = None
+        if not requires_grad:
+            note_cut(n, "requires_grad")
         n.pull = accumulate if requires_grad else None
         return self
 

@@ -41,6 +41,18 @@ def asked_about(frame: FrameType) -> Asked | None:
     return Asked(ast.unparse(argument.value), owner) if isinstance(owner, Handle) else None
 
 
+def argument_text(frame: FrameType) -> str | None:
+    """The first argument of the call that the frame is executing, if it reads as a name: `w`, `ws[1]`, `net.w`."""
+    call = _call(frame)
+    if call is None or not call.args:
+        return None
+    argument = call.args[0]
+    if isinstance(argument, ast.Attribute) and argument.attr == "grad":
+        argument = argument.value
+    plain = isinstance(argument, ast.Name | ast.Attribute | ast.Subscript)
+    return ast.unparse(argument) if plain else None
+
+
 def _call(frame: FrameType) -> ast.Call | None:
     first, last, begin, end = Source(frame.f_code, frame.f_lasti).positions
     if first is None or last is None or begin is None or end is None:

@@ -57,7 +57,7 @@ class Variables:
         seen: set[str] = set()
         for scope in scopes:
             for name, value in list(scope.items()):
-                if name in seen or name in _NOTEBOOK or name.startswith("_"):
+                if name in seen or name in _NOTEBOOK or name[:1] in "_@":
                     continue
                 seen.add(name)
                 if isinstance(value, Handle):

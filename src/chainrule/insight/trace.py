@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.insight.flow import LOST, Flow, Operation, operation
+from chainrule.insight.flow import LOST, Flow, Operation, operation, value_at
 from chainrule.insight.naming import Variables, fresh_names
 from chainrule.insight.notation import Formula, local_derivative, step_formula
-from chainrule.insight.shown import Shown, json_number, show
+from chainrule.insight.shown import Shown, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
 from chainrule.tape.node import Leaf, Node, ancestors
@@ -277,7 +277,7 @@ class _Builder:
         live = self.flow.is_live(n)
         if n.p is None:
             kind = ("leaf" if self._named(n) else "unnamed") if live else "constant"
-            return Step(n.serial, kind, self.names[n], self._named(n), None, (), show(n.out), (),
+            return Step(n.serial, kind, self.names[n], self._named(n), None, (), self._value(n), (),
                         self._cotangent(n), live, Place.of(n.source))  # fmt: skip
         op, formula = self._operation(n)
         operands = tuple(
@@ -288,9 +288,13 @@ class _Builder:
             for q, o in ((q, self._operand(q, v)) for q, v in zip(op.parents, op.args, strict=True))
         )
         kind = "output" if n is self.root else "computed"
-        return Step(n.serial, kind, self.names[n], self._named(n), formula, operands, show(n.out),
+        return Step(n.serial, kind, self.names[n], self._named(n), formula, operands, self._value(n),
                     tuple(self._locals(n)) if live else (), self._cotangent(n), live, Place.of(n.source),
                     self._note(n))  # fmt: skip
+
+    def _value(self, n: Node) -> Shown:
+        """The value as the result was computed from it."""
+        return show(value_at(n, self.root.serial))
 
     def _cotangent(self, n: Node) -> Shown | None:
         ct = self.cts.get(n)
@@ -342,9 +346,10 @@ class _Builder:
         stored = n.grad if isinstance(n, Leaf) else None
         contributions = getattr(n, "contributions", None) or ()
         return Given(
-            n.serial, self.names[n], self._named(n), show(n.out), self._cotangent(n),
+            n.serial, self.names[n], self._named(n), self._value(n), self._cotangent(n),
             None if stored is None else show(stored.v), tuple(_routes(n.serial, self.root.serial, told)),
-            tuple((Place.of(c[0]), json_number(c[1])) for c in contributions), Place.of(n.source),
+            tuple((Place.of(c[0]), None if c[1] is None else show(c[1]).to_json()) for c in contributions),
+            Place.of(n.source),
         )  # fmt: skip
 
     def _is_unused(self, n: Node, below: set[Node]) -> bool:

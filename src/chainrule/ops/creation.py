@@ -17,7 +17,7 @@ from chainrule.errors import ArgumentError, DataError, DtypeError, GradientNote,
 from chainrule.ops.arguments import lengths
 from chainrule.ops.device import check_device
 from chainrule.source import Source, boundary
-from chainrule.tape.cuts import note_origin
+from chainrule.tape.cuts import note_cut, note_origin
 from chainrule.tape.memory import note_shared
 from chainrule.tape.modes import current
 from chainrule.tape.node import leaf
@@ -165,10 +165,18 @@ def tensor(data: Any, *, dtype: Any = None, requires_grad: bool = False, device:
     check_device(device)
     value = array_of(data, dtype)
     made = make_leaf(value, requires_grad)
-    if any(t.n.pull is not None for t in _contains(data)):
+    if _cuts(data):
         note_origin(made.n, "tensor", Source(made.n.code, made.n.at))
         warnings.warn(_COPIED, GradientNote, stacklevel=3)
     return made
+
+
+def _cuts(data: Any) -> bool:
+    """Whether gradients end where these numbers are copied; then that is remembered, for `why`."""
+    cut = [n for n in (dispatch.node_of(t) for t in _contains(data)) if n.pull is not None]
+    for n in cut:
+        note_cut(n, "tensor")
+    return bool(cut)
 
 
 _COPIED = (
@@ -193,7 +201,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         data = np.asarray(data)
         note_shared(data)
         return make_leaf(data)
-    if any(t.n.pull is not None for t in _contains(data)):
+    if _cuts(data):
         warnings.warn(_COPIED, GradientNote, stacklevel=3)
     return make_leaf(array_of(data, dtype))
 

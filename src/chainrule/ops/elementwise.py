@@ -76,7 +76,7 @@ def _whole_division(name: str) -> Callable[..., Any]:
                     f"{name} of whole numbers by 0", given=f"divisor {_plain(other)}",
                     fix="make one operand floating point, e.g. x.double()",
                 )  # fmt: skip
-            return plain(input, other)
+            return bind(TABLE[name], input, other)  # not the quick way, which takes its caller for the user
         except Exception as err:
             trim(err)
             raise
@@ -95,7 +95,7 @@ def _extreme(name: str, bounds: Callable[[Any], dict[str, Any]]) -> Callable[...
                 return bind(clamps, input, **bounds(other))
             if isinstance(input, (int, float)) and is_inexact(getattr(other, "dtype", _NONE)):
                 return bind(clamps, other, **bounds(input))
-            return plain(input, other)
+            return bind(TABLE[name], input, other)
         except Exception as err:
             trim(err)
             raise

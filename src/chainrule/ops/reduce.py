@@ -13,6 +13,7 @@ from chainrule.ops import elementwise as e
 from chainrule.ops.arguments import dims, one_dim, operation, quick_first, shape_of
 from chainrule.quick import whole
 from chainrule.table.primitive import TABLE
+from chainrule.tape.modes import no_grad
 from chainrule.tape.promote import get_default_dtype, is_inexact
 
 
@@ -140,7 +141,8 @@ def _place(name: str, input: Any, dim: Any, keepdim: bool) -> Any:
     x = _tensor(input)
     _not_empty(name, x, dim)
     if dim is None:
-        flat = bind(TABLE["reshape"], x, shape=(x.numel(),))
+        with no_grad():  # an index has no gradient; so its history leads to x itself
+            flat = bind(TABLE["reshape"], x, shape=(x.numel(),))
         return bind(TABLE[name], flat, axis=0, keepdims=False)
     if x.dim() == 0:
         return bind(TABLE[name], bind(TABLE["reshape"], x, shape=(1,)), axis=0, keepdims=False)

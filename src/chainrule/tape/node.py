@@ -124,10 +124,17 @@ class Leaf(Node):
     grad
         The accumulated gradient (a Tensor), or None.
     contributions
-        `(source, number or None, count)` of each backward that added to `grad`.
+        `(source, number or small array or None, call)` of each backward that added to `grad`: the first ones and the
+        last; `calls` is how many there were. Not set before a backward reaches the leaf.
+    before
+        `(serial, value, operation, operand)`: what the last in-place change replaced, if that is small. Values that
+        were read after operation number `serial` and before the change are this one. Not set before a change.
     """
 
-    __slots__ = ("contributions", "grad")
+    __slots__ = ("before", "calls", "contributions", "grad")
+
+    calls: int
+    before: tuple[int, Any, str, Any]
 
 
 _serials = itertools.count(1)

@@ -18,6 +18,7 @@ import numpy as np
 
 from chainrule.errors import GraphFreedError
 from chainrule.ir.types import FLOAT, Type, type_of
+from chainrule.source import Source
 from chainrule.table.blocks import BLOCK, LARGE
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
 from chainrule.table.index import numpy_key
@@ -387,14 +388,27 @@ def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
     return _with_reads(lambda node, ct: general_pull(node, ct), reads)
 
 
-def freed(node: Node, ct: Any) -> Any:
-    """The pullback of a node whose values an earlier backward freed."""
-    raise GraphFreedError(
+class Freed:
+    """The pullback of a node whose values an earlier backward freed; `source` is the line of that backward."""
+
+    __slots__ = ("source",)
+    reads = NOTHING
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __call__(self, node: Node, ct: Any) -> Any:
+        raise freed(node)
+
+
+def freed(node: Node) -> GraphFreedError:
+    """The error of a backward through a node that was freed."""
+    pull: Any = node.pull
+    return GraphFreedError(
         f"the values that {node.name} kept for the backward pass were freed by an earlier backward",
-        given=f"{node.name} at {node.source}",
+        given=f"{node.name} at {node.source}; freed by the backward at {pull.source}",
         fix="call backward(retain_graph=True) the first time, or compute the loss again before the second backward",
     )
 
 
-_with_reads(freed, NOTHING)
 _with_reads(composite_pull, ARRAYS)
