@@ -1,19 +1,34 @@
-"""torch.func's names: transforms of functions."""
+"""torch.func's names and signatures: transforms of functions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.api.functional import grad, hessian, jacfwd, jacrev, jvp, value_and_grad, vjp
+from chainrule.api import gradient, jacobian, products
 from chainrule.source import boundary
+
+Argnums = int | Sequence[int]
+
+
+@boundary
+def grad(func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that returns the gradient of a function of one number: `chainrule.grad`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.grad(cr.sin)(cr.tensor(0.0))
+    tensor(1.)
+    """
+    return gradient.grad(func, argnums, has_aux)
 
 
 @boundary
 def grad_and_value(
-    func: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False
 ) -> Callable[..., Any]:
-    """As `value_and_grad`, with the gradient first.
+    """As `chainrule.value_and_grad`, with the gradient first.
 
     Examples
     --------
@@ -21,14 +36,110 @@ def grad_and_value(
     >>> cr.func.grad_and_value(lambda w: 4 * w + w**3)(1.0)
     (tensor(7.), tensor(5.))
     """
-    both = value_and_grad(func, argnums, has_aux)
+    both = gradient.value_and_grad(func, argnums, has_aux)
 
     @boundary
     def gradient_first(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = both(*args, **kwargs)
-        return gradient, value
+        value, found = both(*args, **kwargs)
+        return found, value
 
     return gradient_first
 
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "value_and_grad", "vjp"]
+@boundary
+def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """Value of a function and its pullback: `chainrule.vjp`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, pullback = cr.func.vjp(cr.sin, cr.tensor([0.0, 0.0]))
+    >>> pullback(cr.tensor([1.0, 2.0]))
+    (tensor([1., 2.]),)
+    """
+    return products.vjp(func, *primals, has_aux=has_aux)
+
+
+@boundary
+def jvp(
+    func: Callable[..., Any],
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    *,
+    strict: bool = False,
+    has_aux: bool = False,
+) -> Any:
+    """Value of a function and its derivative along a direction: `chainrule.jvp`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.jvp(cr.sin, (cr.tensor(0.0),), (cr.tensor(2.0),))
+    (tensor(0.), tensor(2.))
+    """
+    return products.jvp(func, primals, tangents, strict=strict, has_aux=has_aux)
+
+
+@boundary
+def jacrev(
+    func: Callable[..., Any],
+    argnums: Argnums = 0,
+    *,
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    _preallocate_and_copy: bool = False,
+) -> Callable[..., Any]:
+    """Jacobian by reverse mode: `chainrule.jacrev`.
+
+    `chunk_size` is accepted: rows are computed one after another, so there is no batch of them to cut up.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.jacrev(lambda x: x**2)(cr.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    return jacobian.jacrev(func, argnums, has_aux)
+
+
+@boundary
+def jacfwd(
+    func: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
+) -> Callable[..., Any]:
+    """Jacobian by forward mode: `chainrule.jacfwd`.
+
+    `randomness` is accepted: the function runs once, so its random numbers are the same for every column.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.jacfwd(lambda x: x**2)(cr.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    return jacobian.jacfwd(func, argnums, has_aux)
+
+
+@boundary
+def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any]:
+    """All second derivatives of a function of one number, or of each number that it returns.
+
+    Returns
+    -------
+    A function that gives tensors of shape ``output shape + input shape + input shape``.
+
+    Cost
+    ----
+    As `chainrule.hessian`, times the number of outputs.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.hessian(lambda x: x**3)(cr.tensor([1.0, 2.0])).shape
+    (2, 2, 2)
+    """
+    return jacobian.jacrev(jacobian.jacrev(func, argnums), argnums)
+
+
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]

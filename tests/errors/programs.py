@@ -201,7 +201,7 @@ def gradient_at_whole_numbers():
 
 
 def list_returned_to_a_transform():
-    cr.jacobian(lambda x: [x, 2 * x])(1.0)
+    cr.grad(lambda x: [x, 2 * x])(1.0)
 
 
 def gradient_assigned_as_a_number():

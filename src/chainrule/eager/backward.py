@@ -670,9 +670,9 @@ def _recorded(ct: Any, n: Node) -> Any:
 # --- forward mode ------------------------------------------------------------------------------------
 
 
-def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
-    """Tangent of `root`, given tangents of some nodes: the tape walked upwards. None: it does not depend on them."""
-    order = restrict(collect([root]), set(tangents))
+def push_forward(roots: Sequence[Node], tangents: dict[Node, Any], recorded: bool) -> dict[Node, Any]:
+    """Tangents of the roots that depend on some nodes, given tangents of these: the tape walked upwards."""
+    order = restrict(collect(roots), set(tangents))
     steps = [n for n in reversed(order) if n.p is not None and n not in tangents]
     written = check_overwritten(list(reversed(steps)))
     emit, lift = (dispatch.emit, lift_tensor) if recorded else (numbers.emit, lift_number)
@@ -696,7 +696,7 @@ def push_forward(root: Node, tangents: dict[Node, Any], recorded: bool) -> Any:
 
     with np.errstate(all="ignore"), enable_grad():
         forward(steps, ts, push)
-    return ts.get(root)
+    return {n: ts[n] for n in roots if n in ts}
 
 
 __all__ = ["backward", "grad", "pull_back", "push_forward"]

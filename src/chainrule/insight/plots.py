@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.api.functional import value_and_grad
+from chainrule.api.gradient import value_and_grad
 from chainrule.dispatch import Handle
 from chainrule.draw import (
     Drawing,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.autograd import functional
 from chainrule.eager import backward as _engine
 from chainrule.source import boundary
 from chainrule.tape.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
@@ -74,4 +75,4 @@ def backward(
     _engine.backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
 
 
-__all__ = ["backward", "enable_grad", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = ["backward", "enable_grad", "functional", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
