@@ -186,7 +186,10 @@ class Run:
         """A cotangent of the result as tensors, one of each output."""
         parts = trees.flatten_like(self.out_spec, ct, "cotangent")
         names = trees.paths(self.out_spec) if self.out_spec is not None else [""]
-        return [_weight(w, t, name) for w, t, name in zip(parts, self.outs, names, strict=True)]
+        return [
+            _fitting(w, t, f"cotangent{name}", "output")
+            for w, t, name in zip(parts, self.outs, names, strict=True)
+        ]
 
     def tangents(self, given: Sequence[Any]) -> list[Any]:
         """Tangents of the arguments as tensors, one of each input; None for one that is zero."""
@@ -195,7 +198,7 @@ class Run:
             names = trees.paths(spec) if spec is not None else [""]
             parts = [None] * count if tangent is None else trees.flatten_like(spec, tangent, f"tangent {k}")
             for t, x, name in zip(parts, self.inputs[at : at + count], names, strict=True):
-                found.append(_direction(t, x, f"tangent {k}{name}"))
+                found.append(_fitting(t, x, f"tangent {k}{name}", "argument"))
             at += count
         return found
 
@@ -312,26 +315,15 @@ def _is_tracked(w: Any) -> bool:
     return isinstance(w, Handle) and node_of(w).pull is not None
 
 
-def _weight(weight: Any, t: Any, name: str) -> Any:
-    if weight is None:
+def _fitting(given: Any, x: Any, what: str, of: str) -> Any:
+    """A cotangent or tangent as a tensor of the shape of `x`; None stays None."""
+    if given is None:
         return None
-    w = creation.as_tensor(weight)
-    if tuple(w.shape) != tuple(t.shape):
-        raise ShapeError(
-            f"the cotangent{name and f' {name}'} does not have the shape of the output",
-            given=f"cotangent {list(w.shape)}, output {list(t.shape)}", fix="make the shapes equal",
-        )  # fmt: skip
-    return w
-
-
-def _direction(tangent: Any, x: Any, name: str) -> Any:
-    if tangent is None:
-        return None
-    t = creation.as_tensor(tangent)
+    t = creation.as_tensor(given)
     if tuple(t.shape) != tuple(x.shape):
         raise ShapeError(
-            f"{name} does not have the shape of its argument",
-            given=f"tangent {list(t.shape)}, argument {list(x.shape)}", fix="make the shapes equal",
+            f"{what} does not have the shape of its {of}",
+            given=f"{what.split()[0]} {list(t.shape)}, {of} {list(x.shape)}", fix="make the shapes equal",
         )  # fmt: skip
     return t
 

@@ -82,6 +82,7 @@ def _register(cls: Any) -> bool:
         return False
     import optree
 
+    make: Any = cls
     fields = [f for f in dataclasses.fields(cls) if f.init]
     inside = [f.name for f in fields if f.metadata.get("pytree_node", True)]
     fixed = [f.name for f in fields if f.name not in inside]
@@ -90,11 +91,11 @@ def _register(cls: Any) -> bool:
         return [getattr(x, n) for n in inside], tuple((n, getattr(x, n)) for n in fixed), inside
 
     def join(rest: Any, children: Any) -> Any:
-        return cls(**dict(zip(inside, children, strict=True)), **dict(rest))
+        return make(**dict(zip(inside, children, strict=True)), **dict(rest))
 
     try:
         optree.register_pytree_node(
-            cls, split, join, path_entry_type=optree.GetAttrEntry, namespace=NAMESPACE
+            make, split, join, path_entry_type=optree.GetAttrEntry, namespace=NAMESPACE
         )
     except ValueError:  # another thread was first
         pass
