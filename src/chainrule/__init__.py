@@ -40,6 +40,7 @@ from chainrule.ops.index import *  # noqa: F403
 from chainrule.ops.join import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
 from chainrule.ops.repeat import *  # noqa: F403
+from chainrule.ops.scatter import *  # noqa: F403
 from chainrule.ops.split import *  # noqa: F403
 from chainrule.source import boundary as _boundary
 from chainrule.tape.modes import enable_grad as enable_grad

@@ -133,12 +133,16 @@ def _variable_changed(n: Node) -> bool:
     return bool(changed_after(x.node, first) or written_after(x.value, first))
 
 
+_COPIED = {"index", "*index"}
+
+
 def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
     """What the pullback of a node reads: name, node (None: a constant) and value."""
     p = n.p
     given = list(zip(p.inputs, n.parents, n.args, strict=False))
     wanted = tuple(i for i, q, _ in given if q is not None and q.pull is not None)
     reads = values_read(p, wanted if not p.inputs[0].startswith("*") else p.inputs)
+    reads = reads - _COPIED  # of an index every operation keeps a copy of its own
     found = [(i, q, v) for i, q, v in given if i in reads and not _entry(q, v)]
     return [*found, ("out", n, n.out)] if "out" in reads else found
 

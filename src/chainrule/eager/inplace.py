@@ -6,6 +6,7 @@ with the line. Backward looks at the marks only where a node was recorded before
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +21,8 @@ from chainrule.errors import ArgumentError, DtypeError, LeafInPlaceError, ShapeE
 from chainrule.ir.types import type_of
 from chainrule.ops.creation import as_tensor
 from chainrule.ops.index import numbers_first, picked, spec_of
+from chainrule.ops.scatter import last_ones
 from chainrule.source import Source, user_frame
-from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE
 from chainrule.tape.memory import note_written, owner
 from chainrule.tape.modes import current, enable_grad, scope
@@ -209,13 +210,11 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     spec, index = spec_of(key, x.shape)
     first = numbers_first(spec)
     if first is not None:
-        x, spec = picked(x, [], first[0]), first[1]
+        x, spec = _view_at(x, first[0]), first[1]
     share(x)
     arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
     if not index:
-        t = dispatch.bind(TABLE["index"], x, spec=spec)
-        if t.base is None:
-            t.base = dispatch.view_of(x, TABLE["index"], {"spec": spec})
+        t = _view_at(x, spec)
         if _is_view_already(v, t):
             return
         replace(t, _fit(v, t, "assignment"), "an assignment", serial)
@@ -224,19 +223,17 @@ def setitem(x: Any, key: Any, value: Any) -> None:
         return
     new = _fit(v, picked(x, arrays, spec), "assignment")
     if _tracked(new):
-        new = _last_ones(new, x, arrays, spec)
+        new = last_ones(new, x, arrays, spec)
     updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
     replace(x, updated, "an assignment", serial)
 
 
-def _last_ones(v: Any, x: Any, arrays: list[Any], spec: Any) -> Any:
-    """Of the values written to one place only the last remains: the others become 0, and get no gradient."""
-    places = np.arange(x.numel()).reshape(x.shape)[numpy_key(spec, tuple(arrays))].reshape(-1)
-    order = np.arange(places.size)
-    last = np.empty(x.numel(), np.intp)
-    last[places] = order
-    stays = last[places] == order
-    return v if stays.all() else dispatch.bind(TABLE["where"], stays.reshape(v.shape), v, 0.0)
+def _view_at(x: Any, spec: Any) -> Any:
+    """The part of x that is written to: a view also where it has no entries, so shares no memory."""
+    t = picked(x, [], spec)
+    if t.base is None:
+        t.base = dispatch.view_of(x, TABLE["index"], {"spec": spec})
+    return t
 
 
 def _is_view_already(v: Any, t: Any) -> bool:
@@ -363,6 +360,20 @@ def fill(t: Any, value: float) -> Any:
                 t.n = dispatch.leaf_of(t.v)
         return t
     return overwrite(t, as_tensor(np.full(t.shape, value, t.dtype)), "fill_")
+
+
+def fill_diagonal(t: Any, value: Any, wrap: bool) -> None:
+    """The entries [i, i, …] become one number."""
+    shape = t.shape
+    if len(shape) < 2 or (len(shape) > 2 and len(set(shape)) > 1):
+        raise ShapeError(
+            "fill_diagonal_ needs a matrix, or a tensor whose dimensions are equally long",
+            given=f"shape {list(shape)}", fix="use x.diagonal(dim1=-2, dim2=-1).fill_(value) for batches",
+        )  # fmt: skip
+    step = sum(math.prod(shape[k + 1 :]) for k in range(len(shape)))
+    tall = wrap and len(shape) == 2
+    end = math.prod(shape) if tall else min(shape) * step
+    setitem(t, tuple(np.unravel_index(np.arange(0, min(end, math.prod(shape)), step), shape)), value)
 
 
 def overwrite(t: Any, new: Any, name: str) -> Any:

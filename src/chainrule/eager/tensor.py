@@ -28,7 +28,7 @@ from chainrule.errors import (
     UnsupportedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, split
+from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, scatter, split
 from chainrule.ops import elementwise as e
 from chainrule.ops.device import CPU
 from chainrule.source import Source, boundary, trim
@@ -476,6 +476,12 @@ class Tensor(Handle):
         return inplace.fill(self, value.item() if isinstance(value, Handle) else value)
 
     @boundary
+    def fill_diagonal_(self, fill_value: Any, wrap: bool = False) -> Any:
+        """The entries [i, i, …] become one number; `wrap` begins the diagonal anew below a tall matrix."""
+        inplace.fill_diagonal(self, fill_value, wrap)
+        return self
+
+    @boundary
     def copy_(self, src: Any) -> Any:
         """The entries become those of `src`, which is broadcast and cast."""
         return inplace.overwrite(self, inplace._fit(creation.as_tensor(src), self, "copy"), "copy_")
@@ -601,7 +607,20 @@ def _assign_grad(t: Tensor, g: Any) -> None:
 # --- methods that are functions ----------------------------------------------------------------------
 
 # Each file lists in METHODS which of its functions are methods too.
-for _module in (e, reduce, array, contract, diagonals, index, join, repeat, split, hooks, properties):
+for _module in (
+    e,
+    reduce,
+    array,
+    contract,
+    diagonals,
+    index,
+    join,
+    repeat,
+    scatter,
+    split,
+    hooks,
+    properties,
+):
     for _name in _module.METHODS.split():
         if not hasattr(Handle, _name):
             setattr(Tensor, _name, getattr(_module, _name))
@@ -611,6 +630,8 @@ _IN_PLACE = "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid abs neg
 for _name in _IN_PLACE.split():
     _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
     setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))
+for _name in ("tril", "triu", *scatter.IN_PLACE.split()):
+    setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_"))
 
 
 def _where(self: Any, condition: Any, other: Any) -> Any:

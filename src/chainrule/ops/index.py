@@ -60,7 +60,7 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
             )  # fmt: skip
         arrays = list(np.nonzero(a))
     elif a.dtype.kind in "iu":
-        arrays = [_own(k) if isinstance(k, Handle) and a.ndim else np.array(a)]
+        arrays = [own(k) if isinstance(k, Handle) and a.ndim else np.array(a)]
         if a.ndim == 0:
             spec.append(("int", int(a)))
             return
@@ -72,7 +72,7 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
         index.append(array)
 
 
-def _own(i: Any) -> Any:
+def own(i: Any) -> Any:
     """An index in memory of its own: the backward pass reads it, whatever becomes of the user's array."""
     return wrap(np.array(i.v), node_of(i))
 
@@ -112,7 +112,8 @@ def picked(x: Any, index: list[Any], spec: Any) -> Any:
         raise IndexingError(text, given=f"tensor of shape {list(x.shape)}", fix=f"use {places}") from None
 
 
-def _check_whole(i: Any) -> None:
+def check_whole(i: Any) -> None:
+    """Raise unless an index is made of whole numbers."""
     if i.dtype.kind not in "iu":
         raise IndexingError(
             f"an index of dtype {i.dtype}", given=str(i.dtype), fix="index with whole numbers: i.long()"
@@ -126,7 +127,9 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     if x.dim() == 0:
         return x
     d = one_dim(dim, x.dim())
-    _check_whole(i)
+    check_whole(i)
+    if not i.numel() and i.dim() != x.dim():
+        return x.reshape(-1)[:0].reshape(i.shape)
     if i.dim() != x.dim():
         raise ShapeError(
             "the index has another number of dimensions than the tensor",
@@ -137,18 +140,38 @@ def gather(input: Any, dim: int, index: Any) -> Any:
     x = x[cut] if any(n < m for k, (n, m) in enumerate(zip(i.shape, x.shape, strict=True)) if k != d) else x
     v = np.asarray(i.v)
     if v.size and (v.min() < -x.shape[d] or v.max() >= x.shape[d]):
+        wrong = v[(v < -x.shape[d]) | (v >= x.shape[d])].flat[0]
         raise IndexingError(
-            f"an index is out of range 0..{x.shape[d] - 1}", given=f"dim {d}", fix="check the indices"
-        )
-    return bind(TABLE["take_along"], x, _own(i), axis=d)
+            f"index {wrong} of gather is out of range for dimension {d} of length {x.shape[d]}",
+            given=f"tensor {list(x.shape)}, index {list(i.shape)}", fix=f"use {-x.shape[d]}..{x.shape[d] - 1}",
+        )  # fmt: skip
+    return bind(TABLE["take_along"], x, own(i), axis=d)
 
 
 @operation
 def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
-    """As `gather`; without `dim` the tensors are flattened."""
+    """As `gather`, with tensor and index broadcast outside of `dim`; without `dim` they are flattened."""
+    x, i = as_tensor(input), as_tensor(indices)
     if dim is None:
-        return gather(as_tensor(input).reshape(-1), 0, as_tensor(indices).reshape(-1))
-    return gather(input, dim, indices)
+        return gather(x.reshape(-1), 0, i.reshape(-1))
+    d = one_dim(dim, x.dim())
+    if x.dim() != i.dim():
+        raise ShapeError(
+            "the index has another number of dimensions than the tensor",
+            given=f"index {list(i.shape)}, tensor {list(x.shape)}",
+            fix="make the dimensions equal, e.g. index.unsqueeze(0)",
+        )  # fmt: skip
+    pairs = enumerate(zip(x.shape, i.shape, strict=True))
+    try:
+        common = [0 if k == d else np.broadcast_shapes((n,), (m,))[0] for k, (n, m) in pairs]
+    except ValueError:
+        raise ShapeError(
+            f"the index does not fit outside of dimension {d}", given=f"index {list(i.shape)}, tensor {list(x.shape)}",
+            fix="make the other lengths equal, or 1 where they should repeat",
+        ) from None  # fmt: skip
+    shapes = ([v.shape[k] if k == d else n for k, n in enumerate(common)] for v in (x, i))
+    x, i = (v if list(v.shape) == s else v.expand(*s) for v, s in zip((x, i), shapes, strict=True))
+    return gather(x, d, i)
 
 
 @operation
@@ -156,13 +179,19 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     """The slices of `input` along `dim` at the places `index`."""
     x, i = as_tensor(input), as_tensor(index)
     d = one_dim(dim, x.dim())
-    _check_whole(i)
-    return picked(x, [_own(i)], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
+    check_whole(i)
+    return picked(x, [own(i)], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
 
 
 @operation
 def masked_select(input: Any, mask: Any) -> Any:
     """The entries of `input` where the mask is true, in one dimension."""
+    x, m = mask_of(input, mask)
+    return getitem(x, m)
+
+
+def mask_of(input: Any, mask: Any) -> tuple[Any, np.ndarray]:
+    """A tensor and truth values, spread to the shape that they share."""
     x, m = as_tensor(input), as_tensor(mask)
     if m.dtype != np.bool_:
         raise DtypeError("the mask is no truth value", given=str(m.dtype), fix="compare first, e.g. x > 0")
@@ -173,14 +202,22 @@ def masked_select(input: Any, mask: Any) -> Any:
             "the mask does not fit", given=f"mask {list(m.shape)}, tensor {list(x.shape)}",
             fix="give the mask the shape of the tensor, or 1 where it should repeat",
         ) from None  # fmt: skip
-    return getitem(x.expand(*shape), np.broadcast_to(np.asarray(m.v), shape))
+    return x if x.shape == shape else x.expand(*shape), np.broadcast_to(np.asarray(m.v), shape)
 
 
 @operation
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """Indices of the entries that are not 0: (count, ndim), or a tuple of one tensor per dimension."""
-    found = np.nonzero(np.atleast_1d(np.asarray(as_tensor(input).v)))
-    return tuple(make_leaf(i) for i in found) if as_tuple else make_leaf(np.stack(found, -1))
+    v = np.asarray(as_tensor(input).v)
+    if as_tuple:
+        return tuple(make_leaf(i) for i in np.nonzero(np.atleast_1d(v)))
+    return make_leaf(np.argwhere(v))
+
+
+@operation
+def argwhere(input: Any) -> Any:
+    """Indices of the entries that are not 0, one row for each."""
+    return make_leaf(np.argwhere(np.asarray(as_tensor(input).v)))
 
 
 @operation
@@ -205,6 +242,7 @@ def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = Tru
 
 __all__ = [
     "argsort",
+    "argwhere",
     "gather",
     "index_select",
     "masked_select",
@@ -214,5 +252,5 @@ __all__ = [
 ]
 
 METHODS = """
-    gather take_along_dim index_select masked_select nonzero argsort sort
+    gather take_along_dim index_select masked_select nonzero argwhere argsort sort
 """  # of Tensor

@@ -174,7 +174,7 @@ index_update = register(
 )
 
 
-def _along(index: Any, axis: int) -> tuple[Any, ...]:
+def mesh(index: Any, axis: int) -> tuple[Any, ...]:
     """Open mesh that turns an index along one axis into a full NumPy key."""
     shape = np.shape(index)
     grid = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - i - 1)) for i, n in enumerate(shape)]
@@ -184,7 +184,7 @@ def _along(index: Any, axis: int) -> tuple[Any, ...]:
 
 def _put_along(ct: Any, index: Any, *, axis: int, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, np.asarray(ct).dtype)
-    np.add.at(out, _along(index, axis), ct)
+    np.add.at(out, mesh(index, axis), ct)
     return out
 
 
@@ -208,7 +208,7 @@ take_along = register(
     Primitive(
         name="take_along",
         inputs=("x", "index"),
-        value=lambda x, index, *, axis: x[_along(index, axis)],
+        value=lambda x, index, *, axis: x[mesh(index, axis)],
         type_rule=_take_type,
         rule=Linear(
             transpose={

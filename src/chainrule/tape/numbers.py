@@ -46,17 +46,19 @@ class Scattered:
     """A cotangent that is zero but for a few entries: what indexing pulls back, kept apart until it is read.
 
     Reading `w[i]` in a loop would otherwise add a full array for each `i`. `parts` are triples
-    (key, cotangent, whether the key may name an entry twice).
+    (key, cotangent, whether the key may name an entry twice); `whole` is the sum of those that are no such parts.
     """
 
-    __slots__ = ("dtype", "parts", "shape")
+    __slots__ = ("dtype", "parts", "shape", "whole")
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype, parts: list[tuple[Any, Any, bool]]) -> None:
-        self.shape, self.dtype, self.parts = shape, dtype, parts
+        self.shape, self.dtype, self.parts, self.whole = shape, dtype, parts, None
 
     def dense(self) -> np.ndarray:
         """The array, in memory of its own."""
         out = np.zeros(self.shape, self.dtype)
+        if self.whole is not None:
+            out += self.whole
         for key, ct, repeats in self.parts:
             if repeats:
                 np.add.at(out, key, ct)
@@ -72,15 +74,14 @@ def dense(ct: Any) -> Any:
 
 def add(a: Any, b: Any) -> Any:
     """Sum of two cotangents of one value."""
-    if a.__class__ is Scattered:
-        if b.__class__ is Scattered:
-            a.parts.extend(b.parts)
-            return a
-        a = a.dense()
-        a += b
+    if a.__class__ is not Scattered:
+        a, b = b, a
+    if a.__class__ is not Scattered:
+        return b + a
+    if b.__class__ is not Scattered:
+        a.whole = b if a.whole is None else a.whole + b
         return a
-    if b.__class__ is Scattered:
-        b = b.dense()
-        b += a
-        return b
-    return a + b
+    a.parts.extend(b.parts)
+    if b.whole is not None:
+        a.whole = b.whole if a.whole is None else a.whole + b.whole
+    return a
