@@ -7,87 +7,151 @@ from typing import Any
 from chainrule.dispatch import Handle
 from chainrule.draw import Edge, GraphDrawing, Node
 from chainrule.eager.backward import node_of
-from chainrule.errors import DataError
+from chainrule.errors import ArgumentError, DataError
+from chainrule.insight.folding import BOXES, View, around, folded, steps
 from chainrule.insight.naming import Variables
 from chainrule.insight.trace import Line, Step, Trace, trace
+from chainrule.ir.types import type_of
 from chainrule.source import boundary, user_frame
+
+_UNUSED = 8
+_TOLD = 600  # a result of more values is told line by line, whatever belongs together
 
 
 @boundary
-def graph(x: Any) -> GraphDrawing:
+def graph(x: Any, *, focus: Any = None, depth: int | None = None) -> GraphDrawing:
     """The computation of `x` as a picture: leaves, constants and steps, with values and derivatives.
 
     Parameters
     ----------
     x
         A Tensor that was computed.
+    focus
+        A tensor on the way: only what lies around it is drawn, step by step.
+    depth
+        How many uses away from `focus` (or from `x`) the picture reaches, up and down; 3 with a focus.
 
     Returns
     -------
-    A `chainrule.draw.GraphDrawing`: `to_svg()`, `to_text()`, `to_json()`. A computation of more than 60
-    steps shows one box per line of the program.
+    A `chainrule.draw.GraphDrawing`: text at a prompt, a picture in a notebook; `to_svg()`, `to_text()`, `to_json()`,
+    `save("graph.svg")`. More than 80 values are folded: a box per line of the program, loops as one box.
 
     Raises
     ------
     DataError (E105)
-        `x` is no Tensor.
+        `x` or `focus` is no Tensor.
+    ArgumentError (E104)
+        `focus` is not on the way to `x`, or `depth` is no positive number.
+
+    Cost
+    ----
+    About one backward pass, and the text of the boxes.
 
     Examples
     --------
     >>> import chainrule as cr
     >>> w = cr.tensor(1.0, requires_grad=True)
-    >>> print(cr.graph(4 * w).to_text())
+    >>> cr.graph(4 * w)
     how L was computed, and dL/d of each step
     (w)      1  ∂L/∂w = 4  a leaf: gets a gradient
     ╔L = 4·w╗  4  ∂L/∂L = 1  the output  ◀ w (4)
     """
     if not isinstance(x, Handle):
         raise DataError(f"a {type(x).__name__} has no graph", fix="pass a Tensor, e.g. graph(L)")
-    return graph_of(trace(node_of(x), Variables.of_frame(user_frame())))
+    if focus is not None and not isinstance(focus, Handle):
+        raise DataError(
+            f"a {type(focus).__name__} is on no way to a result", fix="pass a Tensor, e.g. focus=w1"
+        )
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
+        fix = "use depth=3: three uses up and down"
+        raise ArgumentError("depth is a number of uses, 1 or more", given=f"depth={depth!r}", fix=fix)
+    root, variables = node_of(x), Variables.of_frame(user_frame())
+    view = View(root, variables)
+    if focus is not None or depth is not None:
+        return _part(view, root if focus is None else node_of(focus), 3 if depth is None else depth)
+    if len(view.nodes) > _TOLD:
+        return _long(view)
+    tree = trace(root, variables)
+    return _long(view) if tree.lines else graph_of(tree)
+
+
+def _part(view: View, focus: Any, depth: int) -> GraphDrawing:
+    """What lies around one value."""
+    if focus not in view.nodes:
+        fix = "pass a tensor that the result was computed from"
+        raise ArgumentError("the focus is not on the way to the result", given=repr(focus), fix=fix)
+    chosen = around(view, focus, depth)
+    near = view.named(chosen).by_node[focus]
+    title = f"what lies at most {depth} uses around {near}, of the way to {view.output}"
+    if len(chosen) < len(view.nodes):
+        title += f" ({len(chosen)} of {len(view.nodes)} values)"
+    boxes, lines = steps(view, chosen, _of(view.output, type_of(view.root.out).size))
+    return GraphDrawing(title, tuple(boxes), tuple(lines))
+
+
+def _long(view: View) -> GraphDrawing:
+    """Step by step as long as that can be taken in, else line by line."""
+    out = _of(view.output, type_of(view.root.out).size)
+    title = _title(view.output, out, view.flow.is_live(view.root))
+    if len(view.nodes) <= BOXES:
+        boxes, lines = steps(view, view.nodes, out)
+    else:
+        boxes, lines = folded(view, out)
+        title += f", line by line ({len(view.nodes)} values)"
+    boxes += [Node(f"unused {name}", (name, "not used"), "unused") for name in view.unused[:_UNUSED]]
+    return GraphDrawing(title, tuple(boxes), tuple(lines))
+
+
+def _of(output: str, size: int) -> str:
+    return output if size == 1 else f"Σ{output}"
+
+
+def _title(output: str, out: str, tracked: bool) -> str:
+    return f"how {output} was computed" + (f", and d{out}/d of each step" if tracked else "")
 
 
 def graph_of(tree: Trace) -> GraphDrawing:
     """The picture of an explanation tree."""
-    out = tree.output if tree.size == 1 else f"Σ{tree.output}"
-    title = f"how {tree.output} was computed" + (f", and d{out}/d of each step" if tree.tracked else "")
+    out = _of(tree.output, tree.size)
+    title = _title(tree.output, out, tree.tracked)
     if tree.lines:
         boxes = tuple(_line_box(i, line, out) for i, line in enumerate(tree.lines))
         return GraphDrawing(f"{title}, line by line", boxes)
-    steps = {s.id: s for s in tree.steps}
+    told = {s.id: s for s in tree.steps}
     nodes = [_box(s, out) for s in tree.steps]
     nodes += [Node(f"unused {name}", (name, "not used"), "unused") for name in tree.unused]
     edges: list[Edge] = []
     for s in tree.steps:
-        edges += _edges(s, steps)
+        edges += _edges(s, told)
     return GraphDrawing(title, tuple(nodes), tuple(edges))
 
 
 def _box(s: Step, out: str) -> Node:
     head = s.name if s.formula is None or s.formula.text == s.name else f"{s.name} = {s.formula.text}"
-    rows = [f"{s.name}, unnamed" if s.kind == "unnamed" else head, s.value.text]
+    rows = [f"{s.name}, unnamed" if s.kind == "unnamed" else head, s.value.brief]
     if s.tracked:
         rows.append(
-            f"∂{out}/∂{s.name} = {s.cotangent.text}" if s.cotangent is not None else s.note or "not kept"
+            f"∂{out}/∂{s.name} = {s.cotangent.brief}" if s.cotangent is not None else s.note or "not kept"
         )
     kind = "constant" if s.kind == "computed" and not s.tracked else s.kind
     note = f"{', '.join(rows)}; {s.place}" + (f"; {s.note}" if s.note else "")
     return Node(s.id, tuple(rows), kind, note)
 
 
-def _edges(s: Step, steps: dict[int, Step]) -> list[Edge]:
+def _edges(s: Step, told: dict[int, Step]) -> list[Edge]:
     """One line per use: solid with the local derivative where a gradient passes, else dashed."""
-    live = [Edge(e.id, s.id, e.value.text if e.value is not None else "") for e in s.locals if e.id in steps]
+    live = [Edge(e.id, s.id, e.value.brief if e.value is not None else "") for e in s.locals if e.id in told]
     passed = {e.id for e in s.locals}
     dashed = [
-        Edge(i, s.id, live=False) for _, i in s.operands if i is not None and i in steps and i not in passed
+        Edge(i, s.id, live=False) for _, i in s.operands if i is not None and i in told and i not in passed
     ]
     return live + list(dict.fromkeys(dashed))
 
 
 def _line_box(i: int, line: Line, out: str) -> Node:
-    rows = [line.place.text or line.place.place, f"{line.steps} steps", line.value.text]
+    rows = [line.place.text or line.place.place, f"{line.steps} steps", line.value.brief]
     if line.cotangent is not None:
-        rows.append(f"∂{out}/∂(last) = {line.cotangent.text}")
+        rows.append(f"∂{out}/∂(last) = {line.cotangent.brief}")
     return Node(i, tuple(rows), "computed", str(line.place))
 
 

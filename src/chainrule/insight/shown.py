@@ -13,6 +13,7 @@ from chainrule.ir.types import Type, type_of
 
 _IN_FULL = 8  # entries of an array that are written out
 _EDGE = 3
+_IN_PICTURES = 4  # the same in a picture, where there is less room
 
 
 def number(v: Any) -> str:
@@ -39,13 +40,23 @@ def factor(v: Any) -> str:
 class Shown:
     """A value that was looked at: its shape, dtype and entries (None where only the type was kept).
 
-    `entries` are Python numbers in C order, at most `_IN_FULL` of them unless it was a number.
+    `entries` are Python numbers in C order, at most `_IN_FULL` of them unless it was a number. `span` is smallest,
+    mean and largest entry of a real array of several.
     """
 
     shape: tuple[int, ...]
     dtype: str
     entries: tuple[Any, ...] | None
     text: str
+    span: tuple[float, float, float] | None = None
+
+    @property
+    def brief(self) -> str:
+        """The text in a picture: larger arrays as shape, smallest, mean and largest entry."""
+        if self.span is None or math.prod(self.shape) <= _IN_PICTURES:
+            return self.text
+        least, mean, most = map(number, self.span)
+        return f"{_shape(self.shape)} min {least} · mean {mean} · max {most}"
 
     @property
     def scalar(self) -> Any:
@@ -76,10 +87,16 @@ def show(v: Any) -> Shown:
     if a.size > _IN_FULL:
         flat = a.reshape(-1)
         edge = [number(e) for e in flat[:_EDGE].tolist()] + ["…", number(flat[-1].item())]
-        return Shown(
-            t.shape, t.dtype.name, tuple(flat[:_IN_FULL].tolist()), f"{_shape(t.shape)} [{', '.join(edge)}]"
-        )
-    return Shown(t.shape, t.dtype.name, tuple(a.reshape(-1).tolist()), _nested(a.tolist()))
+        text = f"{_shape(t.shape)} [{', '.join(edge)}]"
+        return Shown(t.shape, t.dtype.name, tuple(flat[:_IN_FULL].tolist()), text, _span(a))
+    return Shown(t.shape, t.dtype.name, tuple(a.reshape(-1).tolist()), _nested(a.tolist()), _span(a))
+
+
+def _span(a: Any) -> tuple[float, float, float] | None:
+    if a.size <= _IN_PICTURES or a.dtype.kind not in "fiu":
+        return None
+    with np.errstate(all="ignore"):
+        return float(a.min()), float(a.mean()), float(a.max())
 
 
 def _shape(shape: tuple[int, ...]) -> str:
