@@ -1,0 +1,69 @@
+"""Where chainrule and PyTorch differ on purpose on PyTorch's sample inputs, and what chainrule refuses.
+
+Each row: entries of `op_db`, checks, the samples that are meant, and why. A row that no sample needs any more fails a
+test. The numbers that are right are in tests/semantics/deliberate_differences.json, by the name that `why` begins with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatch
+from typing import Any, NamedTuple
+
+class Row(NamedTuple):
+    """`kind`: "differs" (both answer, differently), "refused" (chainrule raises, and says what to do), or "open"
+    (to be mended)."""
+
+    entries: str
+    checks: str
+    kind: str
+    at: Callable[[Any], bool]
+    why: str
+
+    def speaks_of(self, key: str, check: str) -> bool:
+        """Whether the row is about this entry and this check; names may be patterns."""
+        return any(fnmatch(key, e) for e in self.entries.split()) and any(
+            fnmatch(check.replace(" ", "-"), c) for c in self.checks.split()
+        )
+
+
+def always(s: Any) -> bool:
+    return True
+
+
+def number(k: int, name: str, default: Any = None) -> Callable[[Any], Any]:
+    """The argument at place `k`, or of that name."""
+    return lambda s: s.args[k] if len(s.args) > k else s.kwargs.get(name, default)
+
+
+order = number(1, "ord")
+p_of = number(1, "p")
+
+
+def has_zero(s: Any) -> bool:
+    return bool((s.args[0] == 0).any())
+
+
+def matrix(s: Any) -> bool:
+    """Whether `linalg.norm` is asked for a norm of matrices."""
+    dim = number(2, "dim")(s)
+    pair = isinstance(dim, tuple | list) and len(dim) == 2
+    return order(s) not in (None, "fro") and (pair or (dim is None and s.args[0].dim() == 2))
+
+
+GRADIENTS = "gradient tangent second complex-gradient"
+ROWS: tuple[Row, ...] = (
+    Row("norm linalg.norm* linalg.vector_norm", GRADIENTS, "differs",
+        lambda s: isinstance(order(s), int | float) and order(s) < 1 and has_zero(s),
+        "norm with p = 1/2 at a zero entry: NaN, a cusp"),
+    Row("linalg.norm*", "*", "refused", matrix, "matrix norms need singular values: not there yet"),
+    Row("norm.nuc", "*", "refused", always, "matrix norms need singular values: not there yet"),
+    Row("tensordot", "*", "refused", lambda s: s.args[0].shape == (1, 1, 1),
+        "torch repeats a length of 1 in a contraction"),
+    Row("__rand__ __ror__ __rxor__", "int64", "refused", always, "bits of whole numbers: & | ^ are for truth values"),
+    Row("logaddexp", "complex*", "refused", always, "of complex numbers: branches of the logarithm"),
+)  # fmt: skip
+
+# Not there yet, where torch has them.
+WAITED_FOR: frozenset[str] = frozenset("""
+""".split())
