@@ -62,6 +62,15 @@ ROWS: tuple[Row, ...] = (
         "torch repeats a length of 1 in a contraction"),
     Row("__rand__ __ror__ __rxor__", "int64", "refused", always, "bits of whole numbers: & | ^ are for truth values"),
     Row("logaddexp", "complex*", "refused", always, "of complex numbers: branches of the logarithm"),
+    *(Row(name, checks, "open", always, "to be mended") for name, checks in (
+        ("arange", "int64"), ("linspace*", "int64"), ("logspace*", "*"), ("full_like", "*"), ("eye", "*"),
+        ("vdot", "*"), ("inner", "*"), ("asinh", "complex-gradient"), ("div.trunc_rounding", "int64"),
+        ("pow", "int64"), ("__rpow__", "int64"), ("float_power", "float32"), ("round", "int64"),
+        ("nn.functional.pad.circular", "*"), ("gather", "*"), ("index_select", "*"), ("unfold", "*"),
+        ("cdouble", "*"), ("cfloat", "*"), ("squeeze.multiple", "*"), ("take_along_dim", "*"),
+        ("logsumexp", "complex*"), ("nonzero", "*"), ("norm", "gradient second complex*"),
+        ("nn.functional.softplus", "*"), ("linalg.norm*", "*"),
+    )),
 )  # fmt: skip
 
 # Not there yet, where torch has them.

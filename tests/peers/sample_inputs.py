@@ -22,7 +22,7 @@ DTYPES = {
     "float64": torch.float64, "float32": torch.float32, "complex128": torch.complex128, "int64": torch.int64,
 }  # fmt: skip
 # Of the numbers of one result, relative to the largest: rounding of sums, and of torch's own special functions.
-CLOSE = {"value": 1e-12, "gradient": 1e-11, "tangent": 1e-11, "second": 1e-10}
+CLOSE = {"value": 1e-12, "gradient": 1e-11, "tangent": 1e-11, "second": 1e-9}
 SINGLE = 2e-5
 MOST = 60  # samples of one entry: of more, every k-th
 
@@ -120,7 +120,8 @@ def ours(op: Any) -> Callable[..., Any]:
 
 def is_method(op: Any) -> bool:
     """Whether the entry is a method only: `x.expand(…)`."""
-    return not hasattr(reach(torch, op.name.rpartition(".")[0]), op.name.rpartition(".")[2])
+    start, _, name = op.name.rpartition(".")
+    return not callable(getattr(reach(torch, start), name, None))
 
 
 def torch_method(op: Any) -> Callable[..., Any] | None:
@@ -168,8 +169,9 @@ def plain(v: torch.Tensor) -> Any:
     return cr.tensor(v.numpy(force=True).copy())
 
 
-def bare(v: torch.Tensor) -> np.ndarray:
-    return v.numpy(force=True).copy()
+def bare(v: torch.Tensor) -> Any:
+    """A NumPy array; of whole numbers a Tensor, since those may be indices, for which torch asks for tensors."""
+    return v.numpy(force=True).copy() if v.is_floating_point() or v.is_complex() else plain(v)
 
 
 def outputs(result: Any) -> list[Any]:
