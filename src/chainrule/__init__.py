@@ -38,6 +38,7 @@ from chainrule.ops.diagonals import *  # noqa: F403
 from chainrule.ops.elementwise import *  # noqa: F403
 from chainrule.ops.index import *  # noqa: F403
 from chainrule.ops.join import *  # noqa: F403
+from chainrule.ops.random_numbers import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
 from chainrule.ops.repeat import *  # noqa: F403
 from chainrule.ops.scatter import *  # noqa: F403

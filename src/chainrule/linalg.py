@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from chainrule.ops.contract import matmul
 from chainrule.ops.reduce import norm as _norm
 from chainrule.source import boundary
@@ -32,16 +34,15 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
     >>> cr.linalg.norm(cr.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor(5.)
     """
-    if (ord is not None and dim is None and A.dim() == 2) or (
-        isinstance(dim, tuple) and len(dim) == 2 and ord not in (None, "fro")
-    ):
+    pair = isinstance(dim, tuple | list) and len(dim) == 2
+    if ord not in (None, "fro") and (pair or (dim is None and np.ndim(A) == 2)):
         from chainrule.errors import UnsupportedError
 
         raise UnsupportedError(
             f"the matrix norm of order {ord!r} is not there",
             fix="give dim= for a vector norm, or use ord=None (Frobenius)",
         )
-    return _norm(A, 2 if ord is None else ord, dim, keepdim, dtype)
+    return _norm(A, 2 if ord in (None, "fro") else ord, dim, keepdim, dtype)
 
 
 __all__ = ["matmul", "norm", "vector_norm"]

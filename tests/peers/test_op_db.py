@@ -24,7 +24,13 @@ from chainrule.table.primitive import Jvp, Partials
 pytestmark = [pytest.mark.usefixtures("doubles"), pytest.mark.filterwarnings("ignore")]
 
 NOT_COMPARED = {
-    "empty", "empty_like", "new_empty", "randn", "randint", "rand", "randint_like",
+    "empty",
+    "empty_like",
+    "new_empty",
+    "randn",
+    "randint",
+    "rand",
+    "randint_like",
 }  # arbitrary or random numbers
 
 
@@ -69,7 +75,7 @@ def compared() -> Iterator[tuple[str, Any]]:
             db.ours(op)
         except db.Missing:
             continue
-        if op.name not in NOT_COMPARED and op.name.rstrip("_") == op.name or op.name.startswith("__"):
+        if (op.name not in NOT_COMPARED and op.name.rstrip("_") == op.name) or op.name.startswith("__"):
             yield key, op
 
 
@@ -128,7 +134,9 @@ def complaint(key: str, check: str, op: Any, s: db.Sample, function: Callable[..
     except db.Unlike as err:
         return "" if kind in ("differs", "open") else f"{s}: {err}"
     except cr.ChainruleError as err:
-        return "" if kind == "open" or (kind == "refused" and err.fix) else f"{s}: {type(err).__name__}: {err}"
+        return (
+            "" if kind == "open" or (kind == "refused" and err.fix) else f"{s}: {type(err).__name__}: {err}"
+        )
     except Exception as err:
         return "" if kind == "open" else f"{s}: {type(err).__name__}: {err}"
     return ""
@@ -199,7 +207,9 @@ def test_a_pushforward_that_is_wrong_by_itself_is_caught():
         check_entry("exp", "tangent", wrong)
 
 
-@pytest.mark.parametrize("wrong", [lambda x: cr.exp(x).float(), lambda x: cr.exp(x)[None], lambda x: (cr.exp(x),) * 2])
+@pytest.mark.parametrize(
+    "wrong", [lambda x: cr.exp(x).float(), lambda x: cr.exp(x)[None], lambda x: (cr.exp(x),) * 2]
+)
 def test_another_dtype_shape_or_number_of_results_is_caught(wrong):
     with pytest.raises(AssertionError):
         check_entry("exp", "value", wrong)

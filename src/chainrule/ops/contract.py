@@ -88,7 +88,20 @@ def dot(input: Any, other: Any) -> Any:
     return dot_general(x, y, ((0,), (0,)))
 
 
-inner = vdot = dot
+@operation
+def vdot(input: Any, other: Any) -> Any:
+    """Σ conj(xᵢ)·yᵢ of two vectors of equal length."""
+    x = as_tensor(input)
+    return dot(bind(TABLE["conj"], x) if x.dtype.kind == "c" else x, other)
+
+
+@operation
+def inner(input: Any, other: Any) -> Any:
+    """Sum of products over the last dimension of both; a number multiplies."""
+    x, y = as_tensor(input), as_tensor(other)
+    if x.dim() == 0 or y.dim() == 0:
+        return bind(TABLE["mul"], x, y)
+    return dot_general(x, y, ((x.dim() - 1,), (y.dim() - 1,)))
 
 
 @operation
@@ -249,5 +262,5 @@ __all__ = [
 ]
 
 METHODS = """
-    matmul mm bmm mv dot inner outer
+    matmul mm bmm mv dot vdot inner outer
 """  # of Tensor

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-import os
-import threading
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -233,7 +229,7 @@ def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
 
 def _number(v: Any, name: str) -> Any:
     """A bound of a range as a Python number."""
-    v = v.item() if isinstance(v, Handle) else v
+    v = v.item() if isinstance(v, Handle) or getattr(v, "shape", None) == () else v
     if not isinstance(v, int | float | np.number):
         raise ArgumentError(f"{name} is a {type(v).__name__}", given=repr(v)[:60], fix="pass a number")
     return v
@@ -274,38 +270,43 @@ def full(
     return _filled((size,), value, array_of(value).dtype if dtype is None else dtype, requires_grad, device)
 
 
-def _like(x: Any, value: Any, dtype: Any, requires_grad: bool) -> Any:
+def _like(x: Any, value: Any, dtype: Any, requires_grad: bool, device: Any) -> Any:
     x = as_tensor(x)
-    return _filled((x.shape,), value, x.dtype if dtype is None else dtype, requires_grad)
+    return _filled((x.shape,), value, x.dtype if dtype is None else dtype, requires_grad, device)
 
 
 @boundary
 def zeros_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
     """Zeros with the shape and dtype of `input`."""
-    return _like(input, 0, dtype, requires_grad)
+    return _like(input, 0, dtype, requires_grad, device)
 
 
 @boundary
 def ones_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
     """Ones with the shape and dtype of `input`."""
-    return _like(input, 1, dtype, requires_grad)
+    return _like(input, 1, dtype, requires_grad, device)
 
 
 @boundary
 def empty_like(input: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None) -> Any:
     """A tensor to be filled, with the shape and dtype of `input`; its entries start as zeros here."""
-    return _like(input, 0, dtype, requires_grad)
+    return _like(input, 0, dtype, requires_grad, device)
 
 
 @boundary
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Any:
     """One number everywhere, with the shape and dtype of `input`."""
-    return _like(input, fill_value, dtype, requires_grad)
+    return _like(input, fill_value, dtype, requires_grad, device)
 
 
 @boundary
-def eye(n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False) -> Any:
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, requires_grad: bool = False, device: Any = None
+) -> Any:
     """Identity matrix, (n, n) or (n, m)."""
+    check_device(device)
     n, m = _shape((n, n if m is None else m))
     return make_leaf(
         np.eye(n, m, dtype=get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
@@ -352,9 +353,17 @@ def linspace(
 
 @boundary
 def logspace(
-    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    device: Any = None,
 ) -> Any:
     """`steps` numbers from base**start to base**end, at equal ratios."""
+    check_device(device)
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
     (steps,) = _shape((steps,))
     return make_leaf(
@@ -365,120 +374,7 @@ def logspace(
     )
 
 
-# --- random numbers --------------------------------------------------------------------------------
-
-
-class Generator:
-    """A source of random numbers (Philox, counter-based) with its own seed."""
-
-    def __init__(self, device: Any = "cpu") -> None:
-        check_device(device)
-        self._lock = threading.RLock()
-        self._seed: int | None = None
-        self._random: Any = None  # made at the first draw: importing numpy.random costs 12 ms
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Begin again from a seed; equal seeds give equal numbers."""
-        if not hasattr(seed, "__index__"):
-            raise ArgumentError(
-                f"a seed is a whole number, not a {type(seed).__name__}", fix="write manual_seed(0)"
-            )
-        with self._lock:
-            self._seed = operator.index(seed)
-            self._random = np.random.Generator(np.random.Philox(self._seed % 2**64))
-        return self
-
-    def seed(self) -> int:
-        """Begin again from a seed of the operating system, which is returned."""
-        self.manual_seed(int.from_bytes(os.urandom(8), "little") // 2)
-        return self.initial_seed()
-
-    def initial_seed(self) -> int:
-        """The seed that this generator began with."""
-        if self._seed is None:
-            self.seed()
-        assert self._seed is not None
-        return self._seed
-
-    def draw(self, how: str, *args: Any, **kwargs: Any) -> Any:
-        """Numbers from the method `how` of NumPy's generator."""
-        with self._lock:
-            if self._random is None:
-                self.seed()
-            return getattr(self._random, how)(*args, **kwargs)
-
-
-default_generator = Generator()
-
-
-@boundary
-def manual_seed(seed: int) -> Generator:
-    """Seed the generator that random tensors are drawn from."""
-    return default_generator.manual_seed(seed)
-
-
-def _draw(
-    how: str, size: tuple[Any, ...], dtype: Any, requires_grad: bool, generator: Generator | None
-) -> Any:
-    drawn = (generator or default_generator).draw(how, size=_shape(size))
-    return make_leaf(
-        np.asarray(drawn, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
-    )
-
-
-@boundary
-def rand(
-    *size: Any,
-    dtype: Any = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-    device: Any = None,
-) -> Any:
-    """Random numbers, uniform on [0, 1)."""
-    return _draw("random", size, dtype, requires_grad, generator)
-
-
-@boundary
-def randn(
-    *size: Any,
-    dtype: Any = None,
-    requires_grad: bool = False,
-    generator: Generator | None = None,
-    device: Any = None,
-) -> Any:
-    """Random numbers, normal with mean 0 and standard deviation 1."""
-    return _draw("standard_normal", size, dtype, requires_grad, generator)
-
-
-@boundary
-def randint(
-    low: int,
-    high: Any = None,
-    size: Sequence[int] | None = None,
-    *,
-    dtype: Any = None,
-    generator: Generator | None = None,
-) -> Any:
-    """Random whole numbers from `low` (0) up to, without, `high`: ``randint(10, (3,))`` or ``randint(0, 10, (3,))``."""
-    if size is None:
-        low, high, size = 0, low, high
-    low, high = _number(low, "low"), _number(high, "high")
-    if low >= high:
-        raise ArgumentError(
-            "there is no number from low up to high", given=f"low={low}, high={high}", fix="choose low < high"
-        )
-    drawn = (generator or default_generator).draw("integers", low, high, size=_shape((size,)))
-    return make_leaf(np.asarray(drawn, np.int64 if dtype is None else as_dtype(dtype)))
-
-
-@boundary
-def randperm(n: int, *, generator: Generator | None = None) -> Any:
-    """The numbers 0 … n-1 in random order."""
-    return make_leaf((generator or default_generator).draw("permutation", n))
-
-
 __all__ = [
-    "Generator",
     "arange",
     "as_tensor",
     "asarray",
@@ -490,13 +386,8 @@ __all__ = [
     "full_like",
     "linspace",
     "logspace",
-    "manual_seed",
     "ones",
     "ones_like",
-    "rand",
-    "randint",
-    "randn",
-    "randperm",
     "tensor",
     "zeros",
     "zeros_like",
