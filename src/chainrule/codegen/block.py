@@ -1,4 +1,4 @@
-"""Straight-line vector code as LLVM text, written with the operators of Python.
+"""Vector code as LLVM text, written with the operators of Python.
 
 A `Value` is one vector register: `fma(x, x, 1.0)` and `x < 0` append a line to the block of `x`. Equal expressions
 are written once, so formulas need not share their parts by hand.
@@ -7,7 +7,7 @@ are written once, so formulas need not share their parts by hand.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,15 +18,15 @@ REAL, WHOLE, TRUTH = "real", "whole", "truth"
 class Value:
     """A vector of real numbers, of whole numbers as wide as these, or of truth values."""
 
-    __slots__ = ("block", "kind", "name")
+    __slots__ = ("block", "kind", "level", "name")
 
-    def __init__(self, block: Block, name: str, kind: str) -> None:
-        self.block, self.name, self.kind = block, name, kind
+    def __init__(self, block: Block, name: str, kind: str, level: int = 0) -> None:
+        self.block, self.name, self.kind, self.level = block, name, kind, level
 
     def _with(self, op: str, other: Any, reverse: bool = False) -> Value:
         y = self.block.value(other, self.kind)
         a, b = (y, self) if reverse else (self, y)
-        return self.block.operation(f"{op} {self.block.types[self.kind]} {a.name}, {b.name}", self.kind)
+        return self.block.operation(f"{op} {self.block.types[self.kind]} {a.name}, {b.name}", self.kind, a, b)
 
     def __add__(self, y: Any) -> Value:
         return self._with("fadd" if self.kind == REAL else "add", y)
@@ -53,7 +53,7 @@ class Value:
         return self._with("fdiv", y, reverse=True)
 
     def __neg__(self) -> Value:
-        return self.block.operation(f"fneg {self.block.types[self.kind]} {self.name}", self.kind)
+        return self.block.operation(f"fneg {self.block.types[self.kind]} {self.name}", self.kind, self)
 
     def __and__(self, y: Any) -> Value:
         return self._with("and", y)
@@ -74,7 +74,7 @@ class Value:
     def _compared(self, how: str, y: Any) -> Value:
         b, other = self.block, self.block.value(y, self.kind)
         op = "fcmp" if self.kind == REAL else "icmp"
-        return b.operation(f"{op} {how} {b.types[self.kind]} {self.name}, {other.name}", TRUTH)
+        return b.operation(f"{op} {how} {b.types[self.kind]} {self.name}, {other.name}", TRUTH, self, other)
 
     # Ordered comparisons: NaN compares as false, as in NumPy; only != is true for it.
     def __lt__(self, y: Any) -> Value:
@@ -101,44 +101,102 @@ class Value:
         raise TypeError("a vector has no truth value: choose with where(…)")
 
 
+class Index:
+    """A whole number that addresses memory: a constant (then `name` is its text) or a scalar register."""
+
+    __slots__ = ("level", "name")
+
+    def __init__(self, name: str, level: int = 0) -> None:
+        self.name, self.level = name, level
+
+
+class Level:
+    """The lines of one loop body (level 0: the function), and the expressions that are written there."""
+
+    __slots__ = ("label", "lines", "names")
+
+    def __init__(self, label: str) -> None:
+        self.label = label  # of the basic block that grows
+        self.lines: list[str] = []
+        self.names: dict[str, str] = {}
+
+
 class Block:
-    """The lines of one basic block, and what it calls.
+    """The body of a function: nested loops, and in each of them what depends on its index and on no inner one.
+
+    An expression is written in the outermost loop that has all its operands, so what does not change in a loop is
+    computed before it.
 
     dtype
         float64 or float32: the real numbers.
     lanes
-        Entries of a vector.
+        Entries of a vector; 1: plain numbers.
     """
 
     def __init__(self, dtype: np.dtype, lanes: int) -> None:
         self.dtype, self.lanes = np.dtype(dtype), lanes
         self.bits = 8 * self.dtype.itemsize
         self.real = "double" if self.bits == 64 else "float"
-        self.types = {
-            REAL: f"<{lanes} x {self.real}>",
-            WHOLE: f"<{lanes} x i{self.bits}>",
-            TRUTH: f"<{lanes} x i1>",
-        }
-        self.lines: list[str] = []
-        self.label = "loop"  # of the basic block that grows
+        of = (lambda t: f"<{lanes} x {t}>") if lanes > 1 else lambda t: t
+        self.types = {REAL: of(self.real), WHOLE: of(f"i{self.bits}"), TRUTH: of("i1")}
+        self.suffix = f"v{lanes}" if lanes > 1 else ""
+        self.levels = [Level("entry")]
         self.declared: dict[str, str] = {}  # intrinsics and functions of libm: name -> declaration
         self.called: set[str] = set()  # functions of libm
-        self._names: dict[str, str] = {}
         self._count = 0
 
-    # --- values ----------------------------------------------------------------------------------
+    # --- lines -----------------------------------------------------------------------------------
 
     def fresh(self) -> str:
         self._count += 1
         return f"%v{self._count}"
 
-    def operation(self, text: str, kind: str) -> Value:
-        """The result of one instruction; an equal instruction is not written again."""
-        name = self._names.get(text)
+    def line(self, text: str, level: int) -> None:
+        self.levels[level].lines.append(f"  {text}")
+
+    def named(self, text: str, level: int) -> str:
+        """The register of one instruction; an equal instruction is not written again."""
+        here = self.levels[level]
+        name = here.names.get(text)
         if name is None:
-            name = self._names[text] = self.fresh()
-            self.lines.append(f"  {name} = {text}")
-        return Value(self, name, kind)
+            name = here.names[text] = self.fresh()
+            here.lines.append(f"  {name} = {text}")
+        return name
+
+    def operation(self, text: str, kind: str, *operands: Value) -> Value:
+        level = max((v.level for v in operands), default=0)
+        return Value(self, self.named(text, level), kind, level)
+
+    # --- loops -----------------------------------------------------------------------------------
+
+    def loop(
+        self, stop: Index, step: int, carried: Sequence[Value], body: Callable[..., Sequence[Value]]
+    ) -> list[Value]:
+        """`for i in range(0, stop, step): carried = body(i, *carried)`, at least once; what is carried at the end."""
+        n, outer = self._label(), self.levels[-1]
+        depth = len(self.levels)
+        self.levels.append(Level(f"loop{n}"))
+        index = Index(f"%i{n}", depth)
+        inside = [Value(self, self.fresh(), v.kind, depth) for v in carried]
+        after = body(index, *inside)
+        inner = self.levels.pop()
+        outer.lines += [f"  br label %loop{n}", f"loop{n}:"]
+        outer.lines.append(f"  {index.name} = phi i64 [ 0, %{outer.label} ], [ %next{n}, %{inner.label} ]")
+        for v, was, now in zip(inside, carried, after, strict=True):
+            t = self.types[v.kind]
+            outer.lines.append(
+                f"  {v.name} = phi {t} [ {was.name}, %{outer.label} ], [ {now.name}, %{inner.label} ]"
+            )
+        outer.lines += inner.lines
+        outer.lines += [
+            f"  %next{n} = add i64 {index.name}, {step}",
+            f"  %more{n} = icmp slt i64 %next{n}, {stop.name}",
+        ]
+        outer.lines += [f"  br i1 %more{n}, label %loop{n}, label %done{n}", f"done{n}:"]
+        outer.label = f"done{n}"
+        return [Value(self, now.name, now.kind, depth - 1) for now in after]
+
+    # --- values ----------------------------------------------------------------------------------
 
     def value(self, v: Any, kind: str = REAL) -> Value:
         """`v` as a vector: a number repeated in every lane."""
@@ -151,65 +209,96 @@ class Block:
         return Value(self, self._repeated(self.real, literal(float(v), self.dtype)), REAL)
 
     def _repeated(self, scalar: str, text: str) -> str:
-        return "<" + ", ".join([f"{scalar} {text}"] * self.lanes) + ">"
+        return text if self.lanes == 1 else "<" + ", ".join([f"{scalar} {text}"] * self.lanes) + ">"
 
-    def load(self, pointer: str) -> Value:
-        """The vector at a pointer; entries need not be aligned to more than their own size."""
-        name = self.fresh()
-        self.lines.append(f"  {name} = load {self.types[REAL]}, ptr {pointer}, align {self.bits // 8}")
-        return Value(self, name, REAL)
-
-    def store(self, v: Value, pointer: str) -> None:
-        self.lines.append(f"  store {self.types[REAL]} {v.name}, ptr {pointer}, align {self.bits // 8}")
-
-    def repeat(self, scalar: str) -> Value:
+    def repeat(self, scalar: str, level: int = 0) -> Value:
         """A scalar register in every lane."""
+        if self.lanes == 1:
+            return Value(self, scalar, REAL, level)
         t = self.types[REAL]
-        one = self.operation(f"insertelement {t} poison, {self.real} {scalar}, i32 0", REAL)
+        one = self.named(f"insertelement {t} poison, {self.real} {scalar}, i32 0", level)
         mask = f"<{self.lanes} x i32> zeroinitializer"
-        return self.operation(f"shufflevector {t} {one.name}, {t} poison, {mask}", REAL)
+        return Value(self, self.named(f"shufflevector {t} {one}, {t} poison, {mask}", level), REAL, level)
+
+    # --- memory ----------------------------------------------------------------------------------
+
+    def at(
+        self, pointer: str, terms: Sequence[tuple[Index, int]], offset: int = 0, entry: str | None = None
+    ) -> Index:
+        """The address pointer[offset + Σ index·stride], in entries of a type; outer loops are summed first."""
+        place, level = str(offset), 0
+        for index, stride in sorted((t for t in terms if t[1]), key=lambda t: t[0].level):
+            level = max(level, index.level)
+            moved = index.name if stride == 1 else self.named(f"mul i64 {index.name}, {stride}", index.level)
+            place = moved if place == "0" else self.named(f"add i64 {place}, {moved}", level)
+        return Index(
+            self.named(f"getelementptr {entry or self.real}, ptr {pointer}, i64 {place}", level), level
+        )
+
+    def load(self, address: Index) -> Value:
+        """The vector at an address; entries need not be aligned to more than their own size."""
+        text = f"load {self.types[REAL]}, ptr {address.name}, align {self.bits // 8}"
+        return Value(self, self.named(text, address.level), REAL, address.level)
+
+    def store(self, v: Value, address: Index) -> None:
+        text = f"store {self.types[REAL]} {v.name}, ptr {address.name}, align {self.bits // 8}"
+        self.line(text, max(v.level, address.level))
 
     # --- calls -----------------------------------------------------------------------------------
 
     def intrinsic(self, name: str, *xs: Value) -> Value:
         """llvm.NAME on vectors of real numbers."""
         t = self.types[REAL]
-        full = f"llvm.{name}.v{self.lanes}f{self.bits}"
+        full = f"llvm.{name}.{self.suffix}f{self.bits}"
         self.declared[full] = f"declare {t} @{full}({', '.join([t] * len(xs))})"
         args = ", ".join(f"{t} {x.name}" for x in xs)
-        return self.operation(f"call {t} @{full}({args})", REAL)
+        return self.operation(f"call {t} @{full}({args})", REAL, *xs)
 
     def by_lane(self, name: str, mask: Value, usual: Value, *xs: Value) -> Value:
         """`usual`, but where the mask holds the function NAME of libm: lane by lane, for arguments that are rare."""
-        suffix = "" if self.bits == 64 else "f"
-        fn, real, t, n = name + suffix, self.real, self.types[REAL], self._label()
+        level = max(v.level for v in (mask, usual, *xs))
+        here, n, t = self.levels[level], self._label(), self.types[REAL]
+        here.lines.append(f"  br i1 {self._any(mask)}, label %rare{n}, label %usual{n}")
+        before, here.label = here.label, f"usual{n}"
+        here.lines.append(f"rare{n}:")
+        slow = self._lanes(name, xs, here.lines)
+        chosen, out = self.fresh(), self.fresh()
+        here.lines += [
+            f"  {chosen} = select {self.types[TRUTH]} {mask.name}, {t} {slow}, {t} {usual.name}",
+            f"  br label %usual{n}",
+            f"usual{n}:",
+            f"  {out} = phi {t} [ {chosen}, %rare{n} ], [ {usual.name}, %{before} ]",
+        ]
+        return Value(self, out, REAL, level)
+
+    def _any(self, mask: Value) -> str:
+        """Whether a truth value holds in some lane, as a scalar register."""
+        if self.lanes == 1:
+            return mask.name
+        fn = f"llvm.vector.reduce.or.v{self.lanes}i1"
+        self.declared[fn] = f"declare i1 @{fn}({self.types[TRUTH]})"
+        return self.named(f"call i1 @{fn}({self.types[TRUTH]} {mask.name})", mask.level)
+
+    def _lanes(self, name: str, xs: Sequence[Value], lines: list[str]) -> str:
+        """Calls of a libm function for each lane: the register of the vector of results."""
+        fn, real, t = name + ("" if self.bits == 64 else "f"), self.real, self.types[REAL]
         self.declared[fn] = f"declare {real} @{fn}({', '.join([real] * len(xs))})"
         self.called.add(fn)
-        reduce = f"llvm.vector.reduce.or.v{self.lanes}i1"
-        self.declared[reduce] = f"declare i1 @{reduce}({self.types[TRUTH]})"
-        some = self.fresh()
-        self.lines.append(f"  {some} = call i1 @{reduce}({self.types[TRUTH]} {mask.name})")
-        self.lines.append(f"  br i1 {some}, label %rare{n}, label %usual{n}")
-        before = self.label
-        self.lines.append(f"rare{n}:")
+        if self.lanes == 1:
+            out = self.fresh()
+            lines.append(f"  {out} = call {real} @{fn}({', '.join(f'{real} {x.name}' for x in xs)})")
+            return out
         slow = "poison"
         for lane in range(self.lanes):
             parts = [self.fresh() for _ in xs]
-            for part, x in zip(parts, xs, strict=True):
-                self.lines.append(f"  {part} = extractelement {t} {x.name}, i32 {lane}")
-            result, slow_next = self.fresh(), self.fresh()
-            args = ", ".join(f"{real} {p}" for p in parts)
-            self.lines.append(f"  {result} = call {real} @{fn}({args})")
-            self.lines.append(f"  {slow_next} = insertelement {t} {slow}, {real} {result}, i32 {lane}")
-            slow = slow_next
-        chosen, out = self.fresh(), self.fresh()
-        self.lines.append(
-            f"  {chosen} = select {self.types[TRUTH]} {mask.name}, {t} {slow}, {t} {usual.name}"
-        )
-        self.lines += [f"  br label %usual{n}", f"usual{n}:"]
-        self.lines.append(f"  {out} = phi {t} [ {chosen}, %rare{n} ], [ {usual.name}, %{before} ]")
-        self.label = f"usual{n}"
-        return Value(self, out, REAL)
+            lines += [
+                f"  {p} = extractelement {t} {x.name}, i32 {lane}" for p, x in zip(parts, xs, strict=True)
+            ]
+            result, longer = self.fresh(), self.fresh()
+            lines.append(f"  {result} = call {real} @{fn}({', '.join(f'{real} {p}' for p in parts)})")
+            lines.append(f"  {longer} = insertelement {t} {slow}, {real} {result}, i32 {lane}")
+            slow = longer
+        return slow
 
     def _label(self) -> int:
         self._count += 1
@@ -230,7 +319,9 @@ def where(condition: Value, x: Any, y: Any) -> Value:
     kind = next((v.kind for v in (x, y) if isinstance(v, Value)), REAL)
     x, y = b.value(x, kind), b.value(y, kind)
     t = b.types[kind]
-    return b.operation(f"select {b.types[TRUTH]} {condition.name}, {t} {x.name}, {t} {y.name}", kind)
+    return b.operation(
+        f"select {b.types[TRUTH]} {condition.name}, {t} {x.name}, {t} {y.name}", kind, condition, x, y
+    )
 
 
 def fma(x: Value, y: Any, z: Any) -> Value:
@@ -258,13 +349,13 @@ sqrt, floor, ceil, trunc, nearest = (rounding(n) for n in ("sqrt", "floor", "cei
 def bits_of(x: Value) -> Value:
     """The bits of real numbers as whole numbers."""
     b = x.block
-    return b.operation(f"bitcast {b.types[REAL]} {x.name} to {b.types[WHOLE]}", WHOLE)
+    return b.operation(f"bitcast {b.types[REAL]} {x.name} to {b.types[WHOLE]}", WHOLE, x)
 
 
 def of_bits(n: Value) -> Value:
     """Real numbers of these bits."""
     b = n.block
-    return b.operation(f"bitcast {b.types[WHOLE]} {n.name} to {b.types[REAL]}", REAL)
+    return b.operation(f"bitcast {b.types[WHOLE]} {n.name} to {b.types[REAL]}", REAL, n)
 
 
 def polynomial(x: Value, coefficients: tuple[float, ...]) -> Value:

@@ -5,14 +5,14 @@ For large arrays, where a chain of NumPy calls is bound by memory; a formula tha
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from chainrule.codegen import jit
-from chainrule.codegen.block import Block
+from chainrule.codegen.block import Block, Index, Value
 from chainrule.codegen.scalar import can_lower, lower
 from chainrule.table.formula import Formula, fold
 
@@ -56,22 +56,19 @@ def loop(
     The main loop works on whole vectors. What is left is copied into one vector of each array, which goes through the
     same body.
     """
-    lanes = _LANES[dtype.itemsize]
-    b = Block(dtype, lanes)
-    values: dict[str, Any] = {}
-    for name, once in zip(names, repeated, strict=True):
-        if once:
-            b.lines.append(f"  %one.{name} = load {b.real}, ptr %in.{name}")
-            values[name] = b.repeat(f"%one.{name}")
-        else:
-            b.lines.append(f"  %at.{name} = getelementptr {b.real}, ptr %in.{name}, i64 %i")
-            values[name] = b.load(f"%at.{name}")
-    memo: dict[tuple, Any] = {}
-    emit = lambda name, *args, **ps: lower(b, name, *args, **ps)
-    results = [b.value(fold(f, values, params, emit, memo)) for f in formulas]
-    for k, out in enumerate(results):
-        b.lines.append(f"  %to.{k} = getelementptr {b.real}, ptr %out.{k}, i64 %i")
-        b.store(out, f"%to.{k}")
+    b = Block(dtype, _LANES[dtype.itemsize])
+    ones = [n for n, once in zip(names, repeated, strict=True) if once]
+    values: dict[str, Any] = {n: b.repeat(b.named(f"load {b.real}, ptr %in.{n}", 0)) for n in ones}
+
+    def body(i: Index) -> list[Value]:
+        values.update({n: b.load(b.at(f"%in.{n}", [(i, 1)])) for n in names if n not in ones})
+        memo: dict[tuple, Any] = {}
+        for k, f in enumerate(formulas):
+            out = b.value(fold(f, values, params, functools.partial(lower, b), memo))
+            b.store(out, b.at(f"%out.{k}", [(i, 1)]))
+        return []
+
+    b.loop(Index("%n"), b.lanes, [], body)
     return _around(b, len(formulas), names, repeated), sorted(b.called)
 
 
@@ -82,14 +79,7 @@ def _around(b: Block, outs: int, names: Sequence[str], repeated: Sequence[bool])
     body = [
         f"define internal void @body(i64 %n, {pointers}) {{",
         "entry:",
-        "  br label %loop",
-        "loop:",
-        f"  %i = phi i64 [ 0, %entry ], [ %next, %{b.label} ]",
-        *b.lines,
-        f"  %next = add i64 %i, {b.lanes}",
-        "  %more = icmp slt i64 %next, %n",
-        "  br i1 %more, label %loop, label %done",
-        "done:",
+        *b.levels[0].lines,
         "  ret void",
         "}",
     ]
@@ -138,7 +128,7 @@ def _tail(b: Block, outs: int, names: Sequence[str], repeated: Sequence[bool]) -
     return [*before, f"  call void @body(i64 1, {', '.join(passed)})", *after]
 
 
-@lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=512)
 def _compiled(key: tuple[Any, ...]) -> Elementwise | None:
     formulas, names, repeated, dtype, params = key
     plain = [f.formula for f in formulas]

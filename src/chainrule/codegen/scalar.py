@@ -107,8 +107,12 @@ _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"}
 
 def lower(block: b.Block, name: str, *args: Any, **params: Any) -> Value:
     """Append the lines of one primitive to a block: the domain of vectors, as `emit` of the transforms."""
-    values = [block.value(a, TRUTH if name in _LOGICAL or (name == "where" and k == 0) else b.REAL)
-              for k, a in enumerate(args)]  # fmt: skip
+    values = [
+        block.value(a, TRUTH if name in _LOGICAL or (name == "where" and k == 0) else b.REAL)
+        for k, a in enumerate(args)
+    ]
+    if name in _LOGICAL:
+        values = [v if v.kind == TRUTH else v != 0.0 for v in values]
     return LOWER[name](*values, **params)
 
 

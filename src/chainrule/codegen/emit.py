@@ -1,0 +1,421 @@
+"""Kernels of a plan as LLVM text: loops, loads through index maps, the scalar body, reductions, stores."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal
+from chainrule.codegen.plan import REDUCTIONS, Kernel, Output, Phase, Plan, operands
+from chainrule.codegen.scalar import lower
+from chainrule.codegen.views import FLAT, Axis, Terms, is_view, strides
+from chainrule.ir.graph import Equation, Var
+
+LANES = {64: 8, 32: 16}  # of vectors; LLVM splits them on narrower machines
+_UNROLL = 4  # rounds of a reduction that are written out
+
+_START = {
+    "add": 0.0,
+    "maximum": -float("inf"),
+    "minimum": float("inf"),
+    "logical_or": False,
+    "logical_and": True,
+}
+_ACROSS = {
+    "add": "fadd",
+    "maximum": "fmaximum",
+    "minimum": "fminimum",
+    "logical_or": "or",
+    "logical_and": "and",
+}
+
+
+class Slots:
+    """The table of pointers that a program is called with: one slot for each array it reads or writes."""
+
+    def __init__(self) -> None:
+        self.of: dict[Any, int] = {}
+
+    def __getitem__(self, key: Any) -> int:
+        return self.of.setdefault(key, len(self.of))
+
+
+class KernelWriter:
+    """One kernel → the text of a function `@NAME(ptr %table, i64 %start, i64 %len)`."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
+        self.plan, self.kernel, self.slots, self.phase = plan, kernel, slots, phase
+        self.samples = kernel.axes[-1] if kernel.vector else None
+        bits = 8 * plan.dtype.itemsize
+        self.b = Block(plan.dtype, LANES[bits] if kernel.vector else 1)
+        extent = kernel.axes[-1].extent if kernel.vector else 0
+        self.partial = bool(kernel.vector and extent % self.b.lanes)
+        self.at: dict[Axis, Index] = {}
+        self.memo: dict[tuple[Var, Terms], Value] = {}
+        self.mask: Value | None = None
+
+    def text(self, name: str) -> str:
+        outer = self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes
+        self._nest(list(outer))
+        lines = self.b.levels[0].lines
+        return "\n".join([f"define internal void @{name}(ptr %table, i64 %start, i64 %len) {{", "entry:", *lines,
+                          "  ret void", "}"])  # fmt: skip
+
+    # --- loops -------------------------------------------------------------------------------------
+
+    def _nest(self, outer: list[Axis]) -> None:
+        if not outer:
+            self._innermost()
+            return
+
+        def body(i: Index) -> list[Value]:
+            self.at[outer[0]] = i
+            self._nest(outer[1:])
+            return []
+
+        self.b.loop(Index(str(outer[0].extent)), 1, [], body)
+
+    def _innermost(self) -> None:
+        summed = [o for o in self.kernel.outputs if o.combine is not None]
+        start = [self.b.value(_START[o.combine], _kind(o.var)) for o in summed]  # type: ignore[index]
+        if not self.kernel.vector:
+            self._write_all(start)
+            return
+
+        def body(i: Index, *so_far: Value) -> list[Value]:
+            assert self.samples is not None
+            self.at[self.samples] = i
+            self.mask = self._lanes_inside(i) if self.partial else None
+            return self._write_all(so_far)
+
+        ends = self.b.loop(Index("%len"), self.b.lanes, start, body)
+        for o, v in zip(summed, ends, strict=True):
+            self._join(o, v)
+
+    def _write_all(self, so_far: Sequence[Value]) -> list[Value]:
+        """Compute every output at the current entry: stores, and what the summed ones have become."""
+        found, rest = [], iter(so_far)
+        for o in self.kernel.outputs:
+            if o.combine is None:
+                v = self._define(self.plan.made[o.var], o.idx)
+                self.memo[o.var, o.idx] = v
+                self._store(o.var, o.idx, v)
+                continue
+            v = self._product(o)
+            before = next(rest)
+            if self.mask is not None:
+                v = lower(self.b, "where", self.mask, v, _START[o.combine]) if v.kind == REAL else v
+            found.append(lower(self.b, o.combine, before, v))
+        return found
+
+    def _product(self, o: Output) -> Value:
+        first, *others = [self.pull(v, idx) for v, idx in o.factors]
+        return functools.reduce(lambda x, y: x * y, others, first)
+
+    def _lanes_inside(self, i: Index) -> Value:
+        """Which lanes are samples: the last vector of a row may reach beyond it."""
+        b, bits = self.b, self.b.bits
+        left = b.named(f"sub i64 %len, {i.name}", i.level)
+        left = left if bits == 64 else b.named(f"trunc i64 {left} to i32", i.level)
+        t = b.types["whole"]
+        one = b.named(f"insertelement {t} poison, i{bits} {left}, i32 0", i.level)
+        every = b.named(f"shufflevector {t} {one}, {t} poison, <{b.lanes} x i32> zeroinitializer", i.level)
+        lanes = "<" + ", ".join(f"i{bits} {k}" for k in range(b.lanes)) + ">"
+        return Value(b, b.named(f"icmp slt {t} {lanes}, {every}", i.level), TRUTH, i.level)
+
+    def _join(self, o: Output, v: Value) -> None:
+        """Add what the vectors found to the entry in memory; the first time there is nothing yet."""
+        b, level, combine = self.b, len(self.b.levels) - 1, o.combine
+        assert combine is not None
+        kind = b.real if v.kind == REAL else "i1"
+        fn = f"llvm.vector.reduce.{_ACROSS[combine]}.{b.suffix}{f'f{b.bits}' if v.kind == REAL else 'i1'}"
+        lead, flag = (f"{kind} {literal(-0.0, b.dtype)}, ", "reassoc ") if combine == "add" else ("", "")
+        t = b.types[v.kind]
+        b.declared[fn] = f"declare {kind} @{fn}({f'{kind}, ' if lead else ''}{t})"
+        total = b.fresh()
+        b.line(f"{total} = call {flag}{kind} @{fn}({lead}{t} {v.name})", level)
+        address = self._address(o.var, o.idx)[0]
+        memory = kind if v.kind == REAL else "i8"
+        old, new, out = b.fresh(), b.fresh(), b.fresh()
+        b.line(f"{old} = load {memory}, ptr {address.name}", level)
+        if v.kind == TRUTH:
+            wide = b.fresh()
+            b.line(f"{wide} = zext i1 {total} to i8", level)
+            total = wide
+        b.line(f"{new} = {self._scalar(combine, old, total, memory)}", level)
+        b.line(f"{out} = select i1 {self._first_time(o, level)}, {memory} {total}, {memory} {new}", level)
+        b.line(f"store {memory} {out}, ptr {address.name}", level)
+
+    def _scalar(self, combine: str, x: str, y: str, t: str) -> str:
+        op = _ACROSS[combine]
+        if op in ("fadd", "or", "and"):
+            return f"{op} {t} {x}, {y}"
+        fn = f"llvm.{op[1:]}.f{self.b.bits}"
+        self.b.declared[fn] = f"declare {t} @{fn}({t}, {t})"
+        return f"call {t} @{fn}({t} {x}, {t} {y})"
+
+    def _first_time(self, o: Output, level: int) -> str:
+        """Whether nothing was added to the entry yet: the first tile, and the first round of every summed loop."""
+        b = self.b
+        kept = {axis for axis, _, _ in o.idx}
+        first = b.named("icmp eq i64 %start, 0", 0)
+        for a in self.kernel.axes[:-1]:
+            if a not in kept:
+                here = b.named(f"icmp eq i64 {self.at[a].name}, 0", self.at[a].level)
+                both = b.fresh()
+                b.line(f"{both} = and i1 {first}, {here}", level)
+                first = both
+        return first
+
+    # --- values ------------------------------------------------------------------------------------
+
+    def pull(self, v: Var, idx: Terms) -> Value:
+        """Entry `idx` of a value: read from memory if it is kept there, else computed."""
+        key = (v, idx)
+        found = self.memo.get(key)
+        if found is None or found.level >= len(self.b.levels):
+            found = self.memo[key] = self._load_or_define(v, idx)
+        return found
+
+    def _load_or_define(self, v: Var, idx: Terms) -> Value:
+        number = self.plan.graph.constants.get(v)
+        if number is not None and number.ndim == 0:
+            return self.b.value(number.item(), _kind(v))
+        if self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
+            return self._load(v, idx)
+        return self._define(self.plan.made[v], idx)
+
+    def _define(self, e: Equation, idx: Terms) -> Value:
+        if is_view(e) or (e.name == "reshape"):
+            ((x, moved),) = operands(e, idx)
+            return self.pull(x, moved)
+        if e.name in REDUCTIONS:
+            return self._reduce(REDUCTIONS[e.name], operands(e, idx), idx, _kind(e.outs[0]))
+        if e.name == "dot_general":
+            return self._reduce("add", operands(e, idx), idx, REAL)
+        if e.name == "zeros":
+            return self.b.value(0.0)
+        if e.name in ("cast", "cast_like"):
+            return self._cast(self.pull(e.inputs[0], idx), _kind(e.outs[0]))
+        return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
+
+    def _cast(self, v: Value, kind: str) -> Value:
+        if v.kind == kind:
+            return v
+        return lower(self.b, "where", v, 1.0, 0.0) if kind == REAL else v != 0.0
+
+    def _reduce(self, combine: str, reads: Sequence[tuple[Var, Terms]], idx: Terms, kind: str) -> Value:
+        """Σ (or the largest …) over the loops that `reads` run along and `idx` does not."""
+        outside = {axis for axis, _, _ in idx}
+        axes = list(
+            dict.fromkeys(a for _, ts in reads for a, _, _ in ts if a is not None and a not in outside)
+        )
+        factors = [list(ts) for _, ts in reads]
+
+        def term(acc: Value | None) -> Value:
+            values = [self.pull(v, tuple(ts)) for (v, _), ts in zip(reads, factors, strict=True)]
+            if len(values) == 2:
+                return values[0] * values[1] if acc is None else fma(values[0], values[1], acc)
+            return values[0] if acc is None else lower(self.b, combine, acc, values[0])
+
+        def over(rest: list[Axis], acc: Value | None) -> Value:
+            if not rest:
+                return term(acc)
+            axis, *inner = rest
+            if axis.extent <= _UNROLL:
+                return self._written_out(axis, factors, lambda so_far: over(inner, so_far), acc)
+            start = self.b.value(_START[combine], kind) if acc is None else acc
+
+            def body(i: Index, so_far: Value) -> list[Value]:
+                self.at[axis] = i
+                return [over(inner, so_far)]
+
+            return self.b.loop(Index(str(axis.extent)), 1, [start], body)[0]
+
+        return over(axes, None)
+
+    def _written_out(self, axis: Axis, factors: list[list[Any]], once: Any, acc: Value | None) -> Value:
+        before = [list(ts) for ts in factors]
+        for k in range(axis.extent):
+            for ts, old in zip(factors, before, strict=True):
+                ts[:] = [(None, 0, s * k + o) if a is axis else (a, s, o) for a, s, o in old]
+            acc = once(acc)
+        for ts, old in zip(factors, before, strict=True):
+            ts[:] = old
+        assert acc is not None
+        return acc
+
+    # --- memory ------------------------------------------------------------------------------------
+
+    def _pointer(self, key: Any) -> str:
+        slot = self.b.named(f"getelementptr ptr, ptr %table, i64 {self.slots[key]}", 0)
+        return self.b.named(f"load ptr, ptr {slot}, !invariant.load !0", 0)
+
+    def _address(self, v: Var, idx: Terms) -> tuple[Index, int]:
+        """Where an entry is, and how far apart those of neighbouring samples are."""
+        tile = self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
+        key = (v, self.phase.number) if tile and self.phase else v
+        if idx[:1] == (FLAT,):
+            terms, places = idx[1:], (1,) * (len(idx) - 1)
+        else:
+            terms, places = idx, self._tile_strides(v) if tile else strides(v.shape)
+        found: list[tuple[Index, int]] = []
+        offset = apart = 0
+        for (axis, step, o), stride in zip(terms, places, strict=True):
+            offset += o * stride
+            if axis is None:
+                continue
+            found.append((self.at[axis], step * stride))
+            if axis is self.samples:
+                apart += step * stride
+                if self.phase is not None and not tile:
+                    found.append((Index("%start"), step * stride))
+        return self.b.at(self._pointer(key), found, offset, _memory(v, self.b)), apart
+
+    def _tile_strides(self, v: Var) -> tuple[int, ...]:
+        """In a tile the samples lie next to each other."""
+        assert self.phase is not None
+        where = self.plan.axis.dim(v)
+        found, size = [1] * len(v.shape), self.phase.tile
+        for k in reversed(range(len(v.shape))):
+            if k != where:
+                found[k], size = size, size * v.shape[k]
+        return tuple(found)
+
+    def _load(self, v: Var, idx: Terms) -> Value:
+        address, apart = self._address(v, idx)
+        t = _memory(v, self.b)
+        in_tile = self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
+        if self.b.lanes == 1 or apart == 0:
+            one = self.b.named(f"load {t}, ptr {address.name}", address.level)
+            return self._as_value(self._repeated(one, t, address.level), v, address.level)
+        vector = f"<{self.b.lanes} x {t}>"
+        if apart == 1 and (self.mask is None or in_tile):
+            text = f"load {vector}, ptr {address.name}, align {_bytes(v, self.b)}"
+        elif apart == 1:
+            text = self._masked(
+                "load", vector, t, f"ptr align {_bytes(v, self.b)} {address.name}", address.level
+            )
+        else:
+            text = self._masked("gather", vector, t, self._pointers(address, apart, t, v), address.level)
+        return self._as_value(self.b.named(text, address.level), v, address.level)
+
+    def _store(self, v: Var, idx: Terms, value: Value) -> None:
+        b = self.b
+        address, apart = self._address(v, idx)
+        t = _memory(v, b)
+        level = len(b.levels) - 1
+        in_tile = self.phase is not None and v not in self.plan.places
+        vector = f"<{b.lanes} x {t}>" if b.lanes > 1 else t
+        name = value.name
+        if value.kind == TRUTH:
+            name = b.fresh()
+            b.line(f"{name} = zext {b.types[TRUTH]} {value.name} to {vector}", level)
+        if b.lanes == 1 or (apart == 1 and (self.mask is None or in_tile)):
+            b.line(f"store {vector} {name}, ptr {address.name}, align {_bytes(v, b)}", level)
+            return
+        mask = self._every() if self.mask is None else self.mask.name
+        kind = f"{b.suffix}{_short(t)}"
+        if apart == 1:
+            fn, to, pt = f"llvm.masked.store.{kind}.p0", f"ptr align {_bytes(v, b)} {address.name}", "ptr"
+        else:
+            fn, pt = f"llvm.masked.scatter.{kind}.{b.suffix}p0", f"<{b.lanes} x ptr>"
+            to = self._pointers(address, apart, t, v)
+        b.declared[fn] = f"declare void @{fn}({vector}, {pt}, <{b.lanes} x i1>)"
+        b.line(f"call void @{fn}({vector} {name}, {to}, <{b.lanes} x i1> {mask})", level)
+
+    def _masked(self, how: str, vector: str, t: str, where: str, level: int) -> str:
+        b = self.b
+        kind = f"{b.suffix}{_short(t)}"
+        fn = f"llvm.masked.{how}.{kind}.{'p0' if how == 'load' else f'{b.suffix}p0'}"
+        pt = "ptr" if how == "load" else f"<{b.lanes} x ptr>"
+        b.declared[fn] = f"declare {vector} @{fn}({pt}, <{b.lanes} x i1>, {vector})"
+        mask = self._every() if self.mask is None else self.mask.name
+        return f"call {vector} @{fn}({where}, <{b.lanes} x i1> {mask}, {vector} zeroinitializer)"
+
+    def _every(self) -> str:
+        return "<" + ", ".join(["i1 true"] * self.b.lanes) + ">"
+
+    def _pointers(self, address: Index, apart: int, t: str, v: Var) -> str:
+        n = self.b.lanes
+        steps = "<" + ", ".join(f"i64 {k * apart}" for k in range(n)) + ">"
+        name = self.b.named(f"getelementptr {t}, ptr {address.name}, <{n} x i64> {steps}", address.level)
+        return f"<{n} x ptr> align {_bytes(v, self.b)} {name}"
+
+    def _repeated(self, scalar: str, t: str, level: int) -> str:
+        n = self.b.lanes
+        if n == 1:
+            return scalar
+        one = self.b.named(f"insertelement <{n} x {t}> poison, {t} {scalar}, i32 0", level)
+        return self.b.named(
+            f"shufflevector <{n} x {t}> {one}, <{n} x {t}> poison, <{n} x i32> zeroinitializer", level
+        )
+
+    def _as_value(self, name: str, v: Var, level: int) -> Value:
+        if _kind(v) == REAL:
+            return Value(self.b, name, REAL, level)
+        t = f"<{self.b.lanes} x i8>" if self.b.lanes > 1 else "i8"
+        zero = "zeroinitializer" if self.b.lanes > 1 else "0"
+        return Value(self.b, self.b.named(f"icmp ne {t} {name}, {zero}", level), TRUTH, level)
+
+
+def _kind(v: Var) -> str:
+    return TRUTH if v.dtype.kind == "b" else REAL
+
+
+def _memory(v: Var, b: Block) -> str:
+    return "i8" if v.dtype.kind == "b" else b.real
+
+
+def _bytes(v: Var, b: Block) -> int:
+    return 1 if v.dtype.kind == "b" else b.bits // 8
+
+
+def _short(t: str) -> str:
+    return {"double": "f64", "float": "f32", "i8": "i8"}[t]
+
+
+def native(
+    plan: Plan, steps: Sequence[Kernel | Phase], slots: Slots, name: str
+) -> tuple[list[str], dict[str, str], set[str]]:
+    """The functions of some steps and one, NAME, that runs them in order; what they declare, and call of libm."""
+    texts: list[str] = []
+    declared: dict[str, str] = {}
+    called: set[str] = set()
+    lines: list[str] = []
+    label = "entry"
+
+    def add(kernel: Kernel, phase: Phase | None) -> str:
+        writer = KernelWriter(plan, kernel, slots, phase)
+        fn = f"{name}.{len(texts)}"
+        texts.append(writer.text(fn))
+        declared.update(writer.b.declared)
+        called.update(writer.b.called)
+        return fn
+
+    for k, step in enumerate(steps):
+        if isinstance(step, Kernel):
+            extent = step.axes[-1].extent if step.vector else 0
+            lines.append(f"  call void @{add(step, None)}(ptr %table, i64 0, i64 {extent})")
+            continue
+        calls = [
+            f"  call void @{add(kernel, step)}(ptr %table, i64 %start{k}, i64 %len{k})"
+            for kernel in step.kernels
+        ]
+        lines += [
+            f"  br label %tile{k}",
+            f"tile{k}:",
+            f"  %start{k} = phi i64 [ 0, %{label} ], [ %next{k}, %tile{k} ]",
+            f"  %next{k} = add i64 %start{k}, {step.tile}",
+            f"  %left{k} = sub i64 {step.samples}, %start{k}",
+            f"  %short{k} = icmp slt i64 %left{k}, {step.tile}",
+            f"  %len{k} = select i1 %short{k}, i64 %left{k}, i64 {step.tile}",
+            *calls,
+            f"  %more{k} = icmp slt i64 %next{k}, {step.samples}",
+            f"  br i1 %more{k}, label %tile{k}, label %after{k}",
+            f"after{k}:",
+        ]
+        label = f"after{k}"
+    texts.append("\n".join([f"define void @{name}(ptr %table) {{", "entry:", *lines, "  ret void", "}"]))
+    return texts, declared, called

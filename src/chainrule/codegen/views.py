@@ -1,0 +1,129 @@
+"""Index maps: which entry of its input an equation that only moves entries reads.
+
+An entry of a value is named by a tuple of terms, one for each dimension: `(axis, step, offset)` is the place
+step·i + offset, where i runs along a loop `axis` (None: the place is `offset`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from chainrule.ir.graph import Equation, Var
+
+
+class Axis:
+    """A loop: `extent` rounds."""
+
+    __slots__ = ("extent",)
+
+    def __init__(self, extent: int) -> None:
+        self.extent = extent
+
+
+Term = tuple[Axis | None, int, int]
+Terms = tuple[Term, ...]
+FIRST: Term = (None, 0, 0)
+FLAT: Term = (None, 0, -1)  # in front of terms that are places in memory, not entries of dimensions
+
+
+def identity(axes: Sequence[Axis]) -> Terms:
+    """Entry i, j, … of a value whose dimensions are these loops."""
+    return tuple((a, 1, 0) for a in axes)
+
+
+def _moved(t: Term, step: int, offset: int) -> Term:
+    axis, s, o = t
+    return axis, step * s, step * o + offset
+
+
+def _broadcast(e: Equation, idx: Terms) -> Terms:
+    shape = e.inputs[0].shape
+    behind = idx[len(idx) - len(shape) :]
+    return tuple(FIRST if n == 1 else t for n, t in zip(shape, behind, strict=True))
+
+
+def _transpose(e: Equation, idx: Terms) -> Terms:
+    found: list[Term] = [FIRST] * len(idx)
+    for t, k in zip(idx, e.params["perm"], strict=True):
+        found[k] = t
+    return tuple(found)
+
+
+def _reshape(e: Equation, idx: Terms) -> Terms | None:
+    """Dimensions of length 1 come and go; None for any other change of shape."""
+    shape, out = e.inputs[0].shape, e.params["shape"]
+    if [n for n in shape if n != 1] != [n for n in out if n != 1]:
+        return None
+    rest = iter([t for t, n in zip(idx, out, strict=True) if n != 1])
+    return tuple(FIRST if n == 1 else next(rest) for n in shape)
+
+
+def _index(e: Equation, idx: Terms) -> Terms | None:
+    spec, shape = e.params["spec"], e.inputs[0].shape
+    if len(e.inputs) > 1:
+        return None
+    taken = sum(item[0] in ("slice", "int") for item in spec)
+    found: list[Term] = []
+    rest = iter(idx)
+    for item in spec:
+        if item[0] == "slice":
+            start, _, step = slice(*item[1:]).indices(shape[len(found)])
+            found.append(_moved(next(rest), step, start))
+        elif item[0] == "int":
+            found.append((None, 0, item[1] % shape[len(found)]))
+        elif item[0] == "new":
+            next(rest)
+        else:
+            found += [next(rest) for _ in range(len(shape) - taken)]
+    return (*found, *rest)
+
+
+def _flip(e: Equation, idx: Terms) -> Terms:
+    axis = e.params["axis"]
+    n = e.inputs[0].shape[axis]
+    return tuple(_moved(t, -1, n - 1) if k == axis else t for k, t in enumerate(idx))
+
+
+VIEWS: dict[str, Callable[[Equation, Terms], Terms | None]] = {
+    "broadcast": _broadcast,
+    "transpose": _transpose,
+    "reshape": _reshape,
+    "index": _index,
+    "flip": _flip,
+    "alias": lambda e, idx: idx,
+}
+
+
+def through(e: Equation, idx: Terms) -> Terms | None:
+    """The entry of the input that is entry `idx` of the output; None where that is no index map."""
+    return VIEWS[e.name](e, idx)
+
+
+def is_view(e: Equation) -> bool:
+    """Whether the equation only moves entries, by an index map."""
+    if e.name not in VIEWS:
+        return False
+    return through(e, identity([Axis(n) for n in e.outs[0].shape])) is not None
+
+
+def strides(shape: Sequence[int]) -> tuple[int, ...]:
+    """Entries between neighbours along each dimension of a C-ordered array."""
+    found = [1] * len(shape)
+    for k in range(len(shape) - 2, -1, -1):
+        found[k] = found[k + 1] * shape[k + 1]
+    return tuple(found)
+
+
+def repeats(v: Var, shape: Sequence[int]) -> bool:
+    """Whether a value of fewer entries stands behind one of this shape."""
+    return v.type.size < math.prod(shape)
+
+
+def reduced(idx: Terms, axes: Sequence[Axis], axis: Sequence[int], keepdims: bool) -> Terms:
+    """The entries that a reduction puts into entry `idx`: the loops `axes` in the places of the reduced dimensions."""
+    rank = len(idx) if keepdims else len(idx) + len(axis)
+    rest: Any = iter(t for k, t in enumerate(idx) if not (keepdims and k in axis))
+    inner = iter(identity(axes))
+    return tuple(next(inner) if k in axis else next(rest) for k in range(rank))

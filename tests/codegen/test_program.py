@@ -1,0 +1,157 @@
+"""Graphs as machine code compute what the reference engine computes."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.codegen import jit
+from chainrule.codegen.plan import Call, Phase
+from chainrule.codegen.program import Program
+from chainrule.ir.emitter import Emitter
+from chainrule.ir.evaluate import evaluate
+from chainrule.ir.graph import Graph
+from chainrule.ir.types import Type
+from chainrule.table.primitive import TABLE
+from chainrule.testing.fuzz import fuzz_graph
+from chainrule.testing.graphs import graph_of_case
+from chainrule.testing.samples import cases
+from chainrule.transforms.reverse import vjp
+
+pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
+RNG = np.random.default_rng(0)
+
+
+def given_arrays(graph, args):
+    """Arguments as C-ordered arrays; random cotangents for the inputs that a transform added."""
+    rest = [
+        np.asarray(np.random.default_rng(7).normal(size=v.shape)).astype(v.dtype)
+        for v in graph.inputs[len(args) :]
+    ]
+    return [np.array(a, v.dtype, order="C") for a, v in zip([*args, *rest], graph.inputs, strict=True)]
+
+
+def check(graph, args, rtol=1e-12, **how):
+    arrays = given_arrays(graph, args)
+    expected = evaluate(graph, *arrays)
+    found = Program(graph, **how)(arrays)
+    for out, reference in zip(found, expected, strict=True):
+        assert out.shape == np.shape(reference)
+        assert out.dtype == np.asarray(reference).dtype
+        scale = (
+            np.max(np.abs(reference), initial=0, where=np.isfinite(reference)) if out.dtype.kind == "f" else 0
+        )
+        np.testing.assert_allclose(out, reference, rtol=rtol, atol=rtol * scale)
+
+
+CASES = [pytest.param(c, id=f"{p.name}-{k}") for p in TABLE.values() if p.rule is not None or p.kind == "elementwise"
+         for k, c in enumerate(cases(p))]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_sample_of_the_table_agrees_with_the_reference_engine(case):
+    check(graph_of_case(case), case.args, rtol=1e-11)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from([2, 64]))
+def test_random_graphs_and_their_gradients(seed, long):
+    """`long=2` makes tiles of axes that an ordinary plan leaves alone."""
+    program = fuzz_graph(np.random.default_rng(seed), size=8)
+    check(program.graph, program.args, rtol=1e-10, long=long, tile=16)
+    gradient = vjp(program.graph)
+    check(gradient, program.args, rtol=1e-9, long=long, tile=16)
+
+
+def test_the_comparison_can_fail(monkeypatch):
+    from chainrule.codegen import scalar
+
+    monkeypatch.setitem(scalar.LOWER, "add", lambda x, y: x + y * (1 + 1e-9))
+    g = Graph()
+    x = g.input(Type((3,), np.dtype(float)))
+    g.outputs.append(g.emit("add", x, x))
+    with pytest.raises(AssertionError):
+        check(g, [np.ones(3)])
+
+
+def lse(x):
+    return cr.log(cr.exp(x - x.max()).sum()) + x.max()
+
+
+def mixture(mu, x):
+    """Distances to some centres, as a soft and a hard minimum."""
+    d = ((x[:, None, :] - mu[None, :, :]) ** 2).sum(2)
+    return cr.logsumexp(-d, 1).sum() + d.amin(1).sum()
+
+
+def layer(w, b, x):
+    return (cr.tanh(x @ w + b) ** 2).mean()
+
+
+PROGRAMS = {
+    "log of a sum": (lse, [(1000,)]),
+    "soft and hard minimum": (mixture, [(5, 3), (200, 3)]),
+    "layer": (layer, [(3, 4), (4,), (130, 3)]),
+    "standardised": (lambda x: (((x - x.mean(0)) / x.std(0)) ** 3).sum(), [(100, 3)]),
+    "softmax": (lambda x: (cr.softmax(x, 1) ** 2).sum(), [(77, 5)]),
+    "neighbours": (lambda x: ((x[1:] - x[:-1] ** 2) ** 2).sum(), [(501,)]),
+    "matrix": (lambda x: cr.sin(x @ x.T).sum(), [(70, 3)]),
+    "picked": (lambda x: x[:, 2].sum() * x[3].sum() + x[-1, 0], [(90, 4)]),
+    "flipped": (lambda x: (x * cr.flip(x, [0])).sum(), [(99,)]),
+    "reshaped": (lambda x: (x.reshape(100, 6).sum(1) ** 2).sum() + x.reshape(-1).max(), [(100, 2, 3)]),
+    "chosen": (lambda x: cr.where(x > 0, cr.log(x), x * 0.5).sum(), [(133,)]),
+    "vector result": (lambda x: cr.exp(x) / cr.exp(x).sum(), [(120,)]),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("tile", [16, 4096])
+def test_programs_and_their_gradients(name, tile):
+    f, shapes = PROGRAMS[name]
+    args = [RNG.normal(size=s) for s in shapes]
+    g = cr.graph_of(f, *args)
+    check(g, args, tile=tile)
+    check(vjp(g), args, rtol=1e-10, tile=tile)
+
+
+def test_a_sum_over_samples_takes_one_phase_forward_and_backward():
+    args = [RNG.normal(size=s) for s in [(3, 4), (4,), (1000, 3)]]
+    plan = Program(vjp(cr.graph_of(layer, *args), [0, 1])).plan
+    assert sum(isinstance(s, Phase) for s in plan.steps) == 1
+    assert not any(isinstance(s, Call) for s in plan.steps)
+
+
+def test_inactive_routes_stay_inactive():
+    g = vjp(cr.graph_of(lambda x: cr.where(x > 0, cr.sqrt(x), x * 0.0).sum(), np.zeros(70)))
+    _, ct = Program(g)([np.linspace(0, 1, 70), np.ones(())])
+    assert ct[0] == 0
+    assert np.isfinite(ct).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_single_precision_stays_single(dtype):
+    program = fuzz_graph(np.random.default_rng(5), size=8, dtype=dtype)
+    check(program.graph, program.args, rtol=1e-12 if dtype is np.float64 else 1e-4, long=2, tile=16)
+
+
+def test_results_have_memory_of_their_own():
+    g = Graph()
+    x = g.input(Type((70,), np.dtype(float)))
+    y = Emitter(g)("mul", x, 2.0)
+    g.outputs += [x, y, y]
+    program = Program(g)
+    a = np.ones(70)
+    first, second, third = program([a])
+    first += 1
+    second += 5
+    assert a.tolist() == [1.0] * 70
+    assert third.tolist() == [2.0] * 70
+    assert program([a])[1].tolist() == [2.0] * 70
+
+
+def test_what_has_no_lowering_is_a_call_with_its_reason():
+    plan = Program(cr.graph_of(lambda x: cr.sort(cr.exp(x)).values.sum(), RNG.normal(size=80))).plan
+    reasons = [s.reason for s in plan.steps if isinstance(s, Call)]
+    assert reasons
+    assert all(reasons)
