@@ -42,6 +42,7 @@ from chainrule.ops.random_numbers import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
 from chainrule.ops.repeat import *  # noqa: F403
 from chainrule.ops.scatter import *  # noqa: F403
+from chainrule.ops.select import *  # noqa: F403
 from chainrule.ops.split import *  # noqa: F403
 from chainrule.source import boundary as _boundary
 from chainrule.tape.modes import enable_grad as enable_grad

@@ -26,6 +26,10 @@ def _sigmoid(x):
     return 1 / (1 + mp.exp(-x))
 
 
+def _trunc(x):
+    return mp.sign(x) * mp.floor(abs(x))
+
+
 # name -> (function of mpmath, largest |x| it is asked for)
 ORACLE = {
     "add": (lambda x, y: x + y, HUGE),
@@ -37,10 +41,15 @@ ORACLE = {
     "sign": (mp.sign, HUGE),
     "floor": (mp.floor, HUGE),
     "ceil": (mp.ceil, HUGE),
-    "trunc": (lambda x: mp.sign(x) * mp.floor(abs(x)), HUGE),
+    "trunc": (lambda x: _trunc(x), HUGE),
     "round": (mp.nint, HUGE),
     "floor_divide": (lambda x, y: mp.floor(x / y), 1e12),
     "remainder": (lambda x, y: x - y * mp.floor(x / y), 1e12),
+    "fmod": (lambda x, y: x - y * _trunc(x / y), 1e12),
+    "frac": (lambda x: x - _trunc(x), HUGE),
+    "copysign": (lambda x, y: abs(x) * mp.sign(y), HUGE),
+    "ldexp": (lambda x, y: x * mp.mpf(2) ** y, EXP),
+    "lerp": (lambda start, end, weight: start + weight * (end - start), HUGE),
     "integer_pow": (lambda x, n: x**n, HUGE),
     "exp": (mp.exp, EXP),
     "exp2": (lambda x: mp.mpf(2) ** x, EXP),
@@ -58,6 +67,10 @@ ORACLE = {
     "logaddexp": (lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), EXP),
     "hypot": (mp.hypot, HUGE),
     "xlogy": (lambda x, y: x * mp.log(y), HUGE),
+    "xlog1py": (lambda x, y: x * mp.log(1 + y), HUGE),
+    "entr": (lambda x: -x * mp.log(x), HUGE),
+    "logit": (lambda x: mp.log(x / (1 - x)), HUGE),
+    "logaddexp2": (lambda x, y: mp.log(mp.mpf(2) ** x + mp.mpf(2) ** y, 2), EXP),
     "sin": (mp.sin, HUGE),
     "cos": (mp.cos, HUGE),
     "tan": (mp.tan, HUGE),
@@ -79,9 +92,13 @@ ORACLE = {
     "minimum": (min, HUGE),
     "clamp": (lambda x, lo, hi: min(max(x, lo), hi), HUGE),
     "relu": (lambda x: max(x, mp.mpf(0)), HUGE),
+    "fmax": (max, HUGE),
+    "fmin": (min, HUGE),
+    "heaviside": (lambda x, y: y if x == 0 else mp.mpf(x > 0), HUGE),
+    "nan_to_num": (lambda x, **fill: x, HUGE),
 }
 TRUTH = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
-         "isnan", "isinf", "isfinite"}  # fmt: skip
+         "isnan", "isinf", "isfinite", "signbit", "isclose"}  # fmt: skip
 
 GRID = (0.0, 1e-300, 1e-17, 1e-8, 0.1, 0.3, 0.49, 0.7, 0.9, 0.999, 1.0, 1.3, 2.7, 6.5, 10.1, 20.0, 26.5, 40.0,
         123.4, 350.0, 400.0, 709.5, 745.0, 800.0, 1e5, 1e10, 1e100, 1e300)  # fmt: skip
@@ -101,7 +118,7 @@ def points(p):
         lo, hi = p.domain[0] if p.domain else (-math.inf, math.inf)
         line = (s * x for x in GRID for s in (1, -1) if x <= cap)
         return found + [((x,), params) for x in line if lo < x < hi]
-    if p.inputs[0] == "condition":
+    if p.inputs[0] == "condition" or len(p.inputs) > 2:
         return found
     return found + [((x, y), params) for x in PAIRS for y in PAIRS if max(abs(x), abs(y)) <= cap]
 
@@ -165,13 +182,14 @@ def slope(name, args, k, params, order=1):
 
 
 def at_kink(p, args):
-    x, y = (*args, None)[:2]
+    x, y, *_ = (*args, None)
     return (
-        (p.name in ("abs", "sign", "relu", "floor", "ceil", "trunc") and x == math.floor(x))
+        (p.name in ("abs", "sign", "relu", "floor", "ceil", "trunc", "frac") and x == math.floor(x))
+        or (p.name in ("copysign", "heaviside") and x == 0)
         or (p.name == "round" and (x + 0.5 == math.floor(x + 0.5) or abs(x) > 1e15))
         or (p.name == "clamp" and abs(x) == 1.0)
-        or (p.name in ("maximum", "minimum") and x == y)
-        or (p.name in ("floor_divide", "remainder") and (x / y == math.floor(x / y) or abs(x / y) > 1e15))
+        or (p.name in ("maximum", "minimum", "fmax", "fmin") and x == y)
+        or (p.name in ("floor_divide", "remainder", "fmod") and (x / y == math.floor(x / y) or abs(x / y) > 1e15))
     )  # fmt: skip
 
 
@@ -221,6 +239,8 @@ TAIL_PAIRS = (
 
 
 def smooth_points(p):
+    if len(p.inputs) > 2:
+        return [tuple(a.item() for a in c.args) for c in cases(p)]
     if len(p.inputs) == 2:
         return [a for a in TAIL_PAIRS if not at_kink(p, a)]
     lo, hi = p.domain[0] if p.domain else (-math.inf, math.inf)
@@ -258,7 +278,14 @@ def check_tails(p, order):
 
 SPECIAL = (0.0, -0.0, 1.0, -1.0, math.inf, -math.inf, math.nan, 1e308, -1e308, 1e-310, -1e-310, 0.5, -0.5,
            2.5, -3.5, 700.0, -745.2)  # fmt: skip
-ZERO_OF_EITHER_SIGN = {"maximum", "minimum", "relu", "clamp"}  # IEEE 754 leaves it open, and so does NumPy
+ZERO_OF_EITHER_SIGN = {
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "relu",
+    "clamp",
+}  # IEEE 754 leaves it open, and so does NumPy
 DIFFERS = {
     ("pow", (-math.inf, 0.5)),
     ("pow", (-0.0, 0.5)),

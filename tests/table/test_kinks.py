@@ -15,6 +15,8 @@ from chainrule.table import TABLE
 
 INF, NAN = math.inf, math.nan
 
+_FILL = {"nan": 0.0, "posinf": None, "neginf": None}
+
 # entry, point, slopes, parameters
 AT_KINKS = [
     ("abs", (0.0,), (0.0,), {}),
@@ -27,6 +29,20 @@ AT_KINKS = [
     ("remainder", (4.0, 2.0), (1.0, -2.0), {}),
     ("remainder", (-4.5, 2.0), (1.0, 3.0), {}),
     ("remainder", (4.5, -2.0), (1.0, 3.0), {}),
+    ("fmod", (4.0, 2.0), (1.0, -2.0), {}),
+    ("fmod", (-4.5, 2.0), (1.0, 2.0), {}),
+    ("frac", (2.0,), (1.0,), {}),
+    ("copysign", (0.0, 2.0), (0.0, 0.0), {}),
+    ("copysign", (3.0, 0.0), (1.0, 0.0), {}),
+    ("copysign", (3.0, -0.0), (-1.0, 0.0), {}),
+    ("heaviside", (0.0, 0.5), (0.0, 1.0), {}),
+    ("heaviside", (2.0, 0.5), (0.0, 0.0), {}),
+    ("nan_to_num", (NAN,), (0.0,), _FILL),
+    ("nan_to_num", (INF,), (0.0,), _FILL),
+    ("fmax", (2.0, 2.0), (0.5, 0.5), {}),
+    ("fmin", (2.0, 2.0), (0.5, 0.5), {}),
+    ("fmax", (NAN, 2.0), (0.0, 1.0), {}),
+    ("fmin", (2.0, NAN), (1.0, 0.0), {}),
     ("relu", (0.0,), (0.0,), {}),
     ("clamp", (-1.0,), (0.0,), {"lo": -1.0, "hi": 1.0}),
     ("clamp", (1.0,), (0.0,), {"lo": -1.0, "hi": 1.0}),
@@ -39,6 +55,7 @@ AT_KINKS = [
     ("pow", (0.0, 1.0), (1.0, 0.0), {}),
     ("pow", (0.0, 0.5), (INF, 0.0), {}),
     ("xlogy", (0.0, 0.0), (-INF, 0.0), {}),
+    ("xlog1py", (0.0, -1.0), (-INF, 0.0), {}),
 ]
 UNDEFINED = [
     ("div", (0.0, 0.0), (INF, NAN), {}),  # out/y is 0/0; 1/y is infinite whatever x is
@@ -51,7 +68,13 @@ UNDEFINED = [
     ("pow", (-2.0, 3.0), (12.0, NAN), {}),
     ("pow", (0.0, -1.0), (-INF, NAN), {}),
     ("xlogy", (1.0, -1.0), (NAN, NAN), {}),
+    ("xlog1py", (1.0, -2.0), (NAN, NAN), {}),
+    ("logit", (-0.5,), (NAN,), {}),
+    ("logit", (1.5,), (NAN,), {}),
+    ("entr", (-1.0,), (NAN,), {}),
+    ("frac", (INF,), (1.0,), {}),
     ("logaddexp", (-INF, -INF), (NAN, NAN), {}),
+    ("logaddexp2", (-INF, -INF), (NAN, NAN), {}),
     ("atan2", (0.0, 0.0), (NAN, NAN), {}),
     ("asin", (1.5,), (NAN,), {}),
     ("acos", (-1.5,), (NAN,), {}),
@@ -65,6 +88,11 @@ BY_CONTINUITY = [
     ("log2", (-0.0,), (INF,), {}),
     ("log10", (-0.0,), (INF,), {}),
     ("log1p", (-1.0,), (INF,), {}),
+    ("logit", (0.0,), (INF,), {}),
+    ("logit", (-0.0,), (INF,), {}),
+    ("logit", (1.0,), (INF,), {}),
+    ("entr", (0.0,), (INF,), {}),
+    ("xlog1py", (2.0, -1.0), (-INF, INF), {}),
     ("sqrt", (-0.0,), (INF,), {}),
     ("rsqrt", (0.0,), (-INF,), {}),
     ("asin", (1.0,), (INF,), {}),

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError, UnsupportedError
-from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, split
+from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, select, split
 from chainrule.ops import elementwise as e
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
@@ -24,6 +24,9 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.minimum: e.minimum, np.equal: e.eq, np.not_equal: e.ne, np.less: e.lt, np.less_equal: e.le, np.greater: e.gt,
     np.greater_equal: e.ge, np.logical_and: e.logical_and, np.logical_or: e.logical_or, np.logical_xor: e.logical_xor,
     np.logical_not: e.logical_not, np.bitwise_and: e.bitwise_and, np.bitwise_or: e.bitwise_or, np.bitwise_xor: e.bitwise_xor, np.invert: e.bitwise_not,
+    np.fmod: e.fmod, np.copysign: e.copysign, np.ldexp: e.ldexp, np.logaddexp2: e.logaddexp2, np.deg2rad: e.deg2rad,
+    np.radians: e.deg2rad, np.rad2deg: e.rad2deg, np.degrees: e.rad2deg, np.fmax: select.fmax, np.fmin: select.fmin,
+    np.heaviside: select.heaviside, np.signbit: select.signbit,
     np.isnan: e.isnan, np.isinf: e.isinf, np.isfinite: e.isfinite, np.matmul: contract.matmul,
 }  # fmt: skip
 
@@ -227,6 +230,8 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.amin: _reduction(reduce.amin), np.any: _reduction(reduce.any), np.all: _reduction(reduce.all),
     np.std: _numpy_std, np.var: _numpy_var, np.argmax: reduce.argmax, np.argmin: reduce.argmin,
     np.cumsum: _scan(reduce.cumsum), np.cumprod: _scan(reduce.cumprod), np.linalg.norm: _norm, np.clip: _clip,
+    np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: select.nan_to_num(x, nan, posinf, neginf),
+    np.isposinf: select.isposinf, np.isneginf: select.isneginf,
     np.where: e.where, np.reshape: lambda a, shape, **_: array.reshape(a, shape), np.ravel: lambda a, **_: array.ravel(a),
     np.transpose: _reorder, np.swapaxes: array.swapaxes, np.moveaxis: array.movedim, np.squeeze: array.squeeze,
     np.expand_dims: lambda a, axis: array.unsqueeze(a, axis), np.broadcast_to: lambda a, shape, **_: array.broadcast_to(a, shape),
@@ -292,7 +297,6 @@ _ON_VALUES = [
     "round",
     "real",
     "imag",
-    "nan_to_num",
     "ptp",
     "append",
     "insert",

@@ -28,7 +28,19 @@ from chainrule.errors import (
     UnsupportedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, scatter, split
+from chainrule.ops import (
+    array,
+    contract,
+    creation,
+    diagonals,
+    index,
+    join,
+    reduce,
+    repeat,
+    scatter,
+    select,
+    split,
+)
 from chainrule.ops import elementwise as e
 from chainrule.ops.device import CPU
 from chainrule.source import Source, boundary, trim
@@ -609,6 +621,7 @@ def _assign_grad(t: Tensor, g: Any) -> None:
 # Each file lists in METHODS which of its functions are methods too.
 for _module in (
     e,
+    select,
     reduce,
     array,
     contract,
@@ -626,7 +639,14 @@ for _module in (
             setattr(Tensor, _name, getattr(_module, _name))
 Tensor.round = e.round_  # type: ignore[attr-defined]
 
-_IN_PLACE = "add sub mul div pow clamp exp log sqrt sin cos tanh sigmoid abs neg relu round floor ceil"
+_IN_PLACE = """
+    add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power clamp clip
+    clamp_min clamp_max abs absolute neg negative sign sgn floor ceil trunc fix frac round exp exp2 expm1 log log2
+    log10 log1p sqrt rsqrt square reciprocal sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh
+    asinh arcsinh acosh arccosh atanh arctanh atan2 arctan2 hypot sigmoid logit erf erfc relu deg2rad rad2deg
+    copysign ldexp lerp addcmul addcdiv xlogy heaviside nan_to_num masked_fill eq ne not_equal lt less le less_equal gt
+    greater ge greater_equal logical_and logical_or logical_xor logical_not
+"""
 for _name in _IN_PLACE.split():
     _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
     setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))

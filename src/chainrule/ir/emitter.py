@@ -16,7 +16,7 @@ from chainrule.ir.graph import Equation, Graph, Var, _unknown, alike
 from chainrule.ir.types import Type
 from chainrule.source import Source
 from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
-from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
+from chainrule.table.primitive import TABLE, Primitive
 
 _CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
 FLOAT64 = np.dtype(np.float64)
@@ -95,7 +95,7 @@ class Emitter:
         fits = last.__class__ is Var and (p.result != "inexact" or last.dtype.kind in "fc")
         if fits and _uniform(args, last):
             return args
-        skip = len(nondifferentiable(p))
+        skip = 1 if p.inputs[0] == "condition" else 0
         dtype = _common(args[skip:])
         if p.result == "inexact" and dtype.kind not in "fc":
             dtype = FLOAT64

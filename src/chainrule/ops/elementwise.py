@@ -14,54 +14,11 @@ from chainrule import dispatch, quick
 from chainrule.dispatch import bind
 from chainrule.errors import ArgumentError, DtypeError, UnsupportedError
 from chainrule.ops.arguments import operation
+from chainrule.ops.function import function
 from chainrule.source import trim
-from chainrule.table.composite import COMPOSITES
-from chainrule.table.primitive import TABLE, Primitive
+from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import PLAIN, mode
 from chainrule.tape.promote import as_dtype, is_inexact
-
-
-def function(name: str) -> Callable[..., Any]:
-    """The public function of an elementwise primitive."""
-    p = TABLE[name]
-    if p.rule is None:
-        op = _without_gradient(p)
-    else:
-        make = quick.unary if len(p.inputs) == 1 else quick.binary
-        op = make(p, watch=name in COMPOSITES)
-    op.__name__ = op.__qualname__ = p.torch or name
-    op.__doc__ = _doc(p)
-    return op
-
-
-def _without_gradient(p: Primitive) -> Callable[..., Any]:
-    """The operation of a primitive whose result is no number that could vary: comparisons and tests."""
-    if len(p.inputs) == 1:
-
-        def test(input: Any) -> Any:
-            try:
-                return bind(p, input)
-            except Exception as err:
-                trim(err)
-                raise
-
-        return test
-
-    def compare(input: Any, other: Any) -> Any:
-        try:
-            return bind(p, input, other)
-        except Exception as err:
-            trim(err)
-            raise
-
-    return compare
-
-
-def _doc(p: Primitive) -> str:
-    lines = [p.doc, "", "Works entry by entry on tensors, arrays and numbers; shapes broadcast."]
-    lines += [f"At {where}: {why}." for where, why in p.kinks.items()]
-    lines += [f"Undefined where {where}: {why}." for where, why in p.undefined.items()]
-    return "\n".join([*lines, "", f"Source: {p.source}."])
 
 
 def _whole_division(name: str) -> Callable[..., Any]:
@@ -123,6 +80,7 @@ sign = function("sign")
 floor = function("floor")
 ceil = function("ceil")
 trunc = fix = function("trunc")
+frac = function("frac")
 exp = function("exp")
 exp2 = function("exp2")
 expm1 = function("expm1")
@@ -132,7 +90,7 @@ log10 = function("log10")
 log1p = function("log1p")
 sqrt = function("sqrt")
 rsqrt = function("rsqrt")
-sigmoid = function("sigmoid")
+sigmoid = expit = function("sigmoid")
 sin = function("sin")
 cos = function("cos")
 tan = function("tan")
@@ -162,7 +120,11 @@ maximum = _extreme("maximum", lambda b: {"lo": b, "hi": math.inf})
 minimum = _extreme("minimum", lambda b: {"lo": -math.inf, "hi": b})
 atan2 = arctan2 = function("atan2")
 hypot = function("hypot")
+fmod = function("fmod")
+copysign = function("copysign")
+ldexp = function("ldexp")
 logaddexp = function("logaddexp")
+logaddexp2 = function("logaddexp2")
 xlogy = function("xlogy")
 eq = function("eq")
 ne = not_equal = function("ne")
@@ -241,8 +203,76 @@ def _whole(y: Any) -> int | None:
     return None
 
 
-pow = float_power = power
+pow = power
 pow.__name__ = "pow"
+
+
+@operation
+def float_power(input: Any, exponent: Any) -> Any:
+    """`input` to the power `exponent`, in double precision whatever comes in."""
+    return power(_doubled(input), _doubled(exponent))
+
+
+def _doubled(x: Any) -> Any:
+    """x in double precision; a Python number is that already."""
+    if isinstance(x, dispatch.Handle):
+        return cast(x, np.complex128 if x.dtype.kind == "c" else np.float64)
+    if isinstance(x, np.ndarray | np.generic):
+        return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+    return float(x) if isinstance(x, int) else x
+
+
+@operation
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """other - alpha·input, entry by entry; shapes broadcast."""
+    return sub(other, input, alpha=alpha)
+
+
+@operation
+def lerp(input: Any, end: Any, weight: Any) -> Any:
+    """input + weight·(end - input): `input` at weight 0 and `end` at weight 1, exactly."""
+    return bind(TABLE["lerp"], input, end, weight)
+
+
+@operation
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """input + value·tensor1·tensor2, entry by entry; shapes broadcast."""
+    product = times(tensor1, tensor2)
+    return plus(input, product if value == 1 else times(product, value))
+
+
+@operation
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """input + value·tensor1/tensor2, entry by entry; shapes broadcast."""
+    quotient = true_divide(tensor1, tensor2)
+    return plus(input, quotient if value == 1 else times(quotient, value))
+
+
+@operation
+def deg2rad(input: Any) -> Any:
+    """Degrees as radians: x·π/180."""
+    return times(input, math.pi / 180.0)
+
+
+@operation
+def rad2deg(input: Any) -> Any:
+    """Radians as degrees: x·180/π."""
+    return times(input, 180.0 / math.pi)
+
+
+@operation
+def sgn(input: Any) -> Any:
+    """Sign of a real number; of a complex one z/|z|, and 0 at 0."""
+    if getattr(input, "dtype", _NONE).kind != "c" and not isinstance(input, complex):
+        return sign(input)
+    modulus = abs(input)
+    return where(eq(modulus, 0.0), 0.0, true_divide(input, where(eq(modulus, 0.0), 1.0, modulus)))
+
+
+@operation
+def logit(input: Any, eps: Any = None) -> Any:
+    """ln(x/(1 - x)), the inverse of sigmoid; with `eps`, x is first limited to [eps, 1 - eps]."""
+    return bind(TABLE["logit"], input if eps is None else clamp(input, eps, 1.0 - eps))
 
 
 @operation
@@ -390,92 +420,17 @@ round = round_
 
 
 __all__ = [
-    "round",
-    "abs",
-    "absolute",
-    "acos",
-    "acosh",
-    "add",
-    "arccos",
-    "arccosh",
-    "arcsin",
-    "arcsinh",
-    "arctan",
-    "arctan2",
-    "arctanh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "ceil",
-    "clamp",
-    "clip",
-    "cos",
-    "cosh",
-    "div",
-    "divide",
-    "eq",
-    "erf",
-    "erfc",
-    "exp",
-    "exp2",
-    "expm1",
-    "fix",
-    "float_power",
-    "floor",
-    "floor_divide",
-    "ge",
-    "greater",
-    "greater_equal",
-    "gt",
-    "hypot",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "le",
-    "less",
-    "less_equal",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "logaddexp",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "lt",
-    "maximum",
-    "minimum",
-    "mul",
-    "multiply",
-    "ne",
-    "neg",
-    "negative",
-    "not_equal",
-    "positive",
-    "pow",
-    "reciprocal",
-    "relu",
-    "remainder",
-    "rsqrt",
-    "sigmoid",
-    "sign",
-    "sin",
-    "sinh",
-    "softplus",
-    "sqrt",
-    "square",
-    "sub",
-    "subtract",
-    "tan",
-    "tanh",
-    "true_divide",
-    "trunc",
-    "where",
-    "xlogy",
-]
+    "abs", "absolute", "acos", "acosh", "add", "addcdiv", "addcmul", "arccos", "arccosh", "arcsin",
+    "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp",
+    "clip", "copysign", "cos", "cosh", "deg2rad", "div", "divide", "eq", "erf", "erfc", "exp", "exp2",
+    "expm1", "fix", "float_power", "floor", "floor_divide", "fmod", "frac", "ge", "greater",
+    "greater_equal", "gt", "hypot", "isfinite", "isinf", "isnan", "ldexp", "le", "lerp", "less",
+    "less_equal", "log", "log10", "log1p", "log2", "logaddexp", "logaddexp2", "logical_and", "logical_not",
+    "logical_or", "logical_xor", "logit", "lt", "maximum", "minimum", "mul", "multiply", "ne", "neg",
+    "negative", "not_equal", "positive", "pow", "rad2deg", "reciprocal", "relu", "remainder", "round",
+    "rsqrt", "rsub", "sgn", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "square", "sub",
+    "subtract", "tan", "tanh", "true_divide", "trunc", "where", "xlogy",
+]  # fmt: skip
 
 METHODS = """
     abs absolute neg negative sign floor ceil trunc fix exp exp2 expm1 log log2 log10 log1p sqrt rsqrt
@@ -483,5 +438,6 @@ METHODS = """
     arctanh erf erfc relu isnan isinf isfinite add sub subtract mul multiply div divide true_divide
     floor_divide remainder maximum minimum atan2 arctan2 hypot logaddexp xlogy eq ne not_equal lt less le
     less_equal gt greater ge greater_equal pow float_power square reciprocal positive clamp clip logical_and
-    logical_or logical_xor logical_not
+    logical_or logical_xor logical_not frac fmod copysign ldexp logaddexp2 lerp addcmul addcdiv deg2rad rad2deg
+    sgn logit
 """  # of Tensor

@@ -1,4 +1,4 @@
-"""Arithmetic: add sub mul div neg abs sign integer_pow remainder, and the steps of rounding."""
+"""Arithmetic: sums, products, quotients and their remainders, signs, whole powers, and the steps of rounding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.errors import DtypeError
 from chainrule.table.blocks import blocked
 from chainrule.table.formula import apply
-from chainrule.table.primitive import elementwise
+from chainrule.table.primitive import elementwise, refuse_complex
 
 # Note [Two-operand samples]
 # Samples lie inside the domain and away from kinks; points at kinks are tests of their own
@@ -50,6 +50,7 @@ neg = elementwise(
 sign = elementwise(
     "sign", "x", np.sign, {"x": None},
     scalar=lambda x: x if x != x else float((x > 0) - (x < 0)), result="same", bounded=True, monotone=True,
+    on_complex=refuse_complex("sign", fix="use sgn, which is z/|z| for complex numbers"),
     text="sign($x)", latex=r"\operatorname{sign}($x)",
     doc="Sign: -1, 0 or 1.", samples=((1.5,), (-2.0,)),
     kinks={"x = 0": "flat on both sides; the step itself has no slope: 0 is used everywhere"},
@@ -102,6 +103,68 @@ remainder = elementwise(
     samples=((7.25, 2.0), (-7.25, 2.0)),
     kinks={"x/y an integer": "a jump: the slope on both sides is used"},
     source="x - y·floor(x/y), where floor is locally constant",
+)  # fmt: skip
+
+
+fmod = elementwise(
+    "fmod", "x y", np.fmod, {"x": lambda: 1.0, "y": lambda x, y, out: -round_((x - out) / y)},
+    scalar=math.fmod, result="same", text="fmod($x, $y)", latex=r"\operatorname{fmod}($x, $y)",
+    doc="x - trunc(x/y)·y: the remainder with the sign of x, as C's fmod.",
+    samples=((7.25, 2.0), (-7.25, 2.0), (7.25, -2.0)),
+    kinks={"x/y an integer": "a jump: the slope on both sides is used"},
+    source="x - y·trunc(x/y), where trunc is locally constant; (x - out)/y is that integer, up to rounding",
+)  # fmt: skip
+frac = elementwise(
+    "frac", "x", lambda x: x - np.trunc(x), {"x": lambda: 1.0},
+    scalar=lambda x: x - math.copysign(math.trunc(x), x), result="same",
+    doc="x without its integer part; it has the sign of x.",
+    samples=((1.25,), (-2.75,)), undefined={"x = ±inf": "an infinite number has no fraction: the value is NaN"},
+    kinks={"x an integer": "a jump: the slope on both sides, 1, is used"},
+    source="x - trunc(x), where trunc is locally constant",
+)  # fmt: skip
+copysign = elementwise(
+    "copysign", "x y", np.copysign, {"x": lambda x, y: sign(x) * copysign(1.0, y), "y": None},
+    scalar=math.copysign, bounded=True, doc="|x| with the sign of y (that of 0.0 and -0.0 too).",
+    samples=((1.5, -2.0), (-1.5, -2.0), (-0.5, 3.0)),
+    kinks={"x = 0": "as |x|: of the subgradients between -1 and 1 the shortest, 0, is taken",
+           "y = 0": "a jump: 0, the slope on both sides, is used"},
+    source="|x|·sign(y)",
+)  # fmt: skip
+
+
+def _ldexp(x: Any, y: Any) -> Any:
+    """x·2ʸ; for a whole y by its exponent, which is exact and overflows only where the result does."""
+    whole = np.trunc(y) == y
+    if not np.all(whole):
+        return np.where(whole, _shifted(x, np.where(whole, y, 0)), x * np.exp2(y))
+    return _shifted(x, y)
+
+
+def _shifted(x: Any, y: Any) -> Any:
+    return np.ldexp(x, np.clip(y, -5000, 5000).astype(np.int32))
+
+
+ldexp = elementwise(
+    "ldexp", "x y", _ldexp,
+    {"x": lambda y: apply("exp2", y), "y": lambda out: math.log(2.0) * out},
+    text="$x*2**$y", latex="$x \\cdot 2^{$y}", doc="x·2ʸ.",
+    on_complex=lambda emit, x, y: emit("mul", x, emit("exp2", y)),
+    samples=((1.5, 2.0), (-0.75, -3.0), (3.0, 0.5)), source="product rule; 2ʸ = exp(y ln 2)",
+)  # fmt: skip
+
+
+def _lerp(start: Any, end: Any, weight: Any) -> Any:
+    """From the nearer end, so that weight 0 and weight 1 give the ends exactly."""
+    step = end - start
+    return np.where(np.abs(weight) < 0.5, start + weight * step, end - step * (1 - weight))[()]
+
+
+lerp = elementwise(
+    "lerp", "start end weight", _lerp,
+    {"start": lambda weight: 1.0 - weight, "end": lambda weight: weight, "weight": lambda start, end: end - start},
+    result="same", latex="$start + $weight \\cdot ($end - $start)", text="$start + $weight*($end - $start)",
+    doc="The point between start and end: start + weight·(end - start).",
+    samples=((1.5, -2.0, 0.25), (1.5, -2.0, 0.75), (2.0, 5.0, -1.0)), source="linear in each of the three",
 )  # fmt: skip
 
 

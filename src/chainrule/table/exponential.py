@@ -145,6 +145,37 @@ logaddexp = elementwise(
     tolerance_reason="x - y is rounded: ½ ulp of it is a relative error of the slope in the tail",
     undefined={"x = y = ±inf": "the weights have no value: NaN"},
 )  # fmt: skip
+logaddexp2 = elementwise(
+    "logaddexp2", "x y", np.logaddexp2,
+    {"x": lambda x, y: sigmoid(LN2 * (x - y)), "y": lambda x, y: sigmoid(LN2 * (y - x))},
+    bounded=True, commutative=True,
+    latex=r"\log_2(2^{$x} + 2^{$y})", doc="log₂(2ˣ + 2ʸ).",
+    samples=((1.0, 2.0), (-40.0, 3.0), (700.0, 710.0)), source="∂/∂x = 2ˣ/(2ˣ + 2ʸ) = σ((x - y) ln 2)",
+    slope_tolerance=600.0,
+    tolerance_reason="(x - y) ln 2 is rounded: ½ ulp of it is a relative error of the slope in the tail",
+    undefined={"x = y = ±inf": "the weights have no value: NaN"},
+)  # fmt: skip
+
+
+def _logit(x: Any) -> Any:
+    """ln(x/(1 - x)); around ½, where it is 0, by the distance from ½, which is exact."""
+    near = (x > 0.3) & (x < 0.65)
+    out = np.log(x / (1 - x))
+    return np.where(near, np.log1p((2 * x - 1) / (1 - x)), out) if np.any(near) else out
+
+
+def _logit_float(x: float) -> float:
+    return math.log1p((2.0 * x - 1.0) / (1.0 - x)) if 0.3 < x < 0.65 else math.log(x / (1.0 - x))
+
+
+logit = elementwise(
+    "logit", "x", _logit,
+    {"x": lambda x: where((x < 0) | (x > 1.0), NAN, 1.0 / ((x + 0.0) * (1.0 - x)))},
+    scalar=_logit_float, monotone=True, latex=r"\ln\frac{$x}{1 - $x}",
+    doc="ln(x/(1 - x)), the inverse of sigmoid.", domain=((0.0, 1.0),),
+    samples=((0.5,), (0.25,), (1e-300,), (0.9375,)), source="1/x + 1/(1 - x) = 1/(x(1 - x))",
+    undefined={"x < 0, x > 1": "no real logarithm exists"},
+)  # fmt: skip
 hypot = elementwise(
     "hypot", "x y", np.hypot,
     {"x": lambda x, out: where(out == 0, 0.0, x / out), "y": lambda y, out: where(out == 0, 0.0, y / out)},
@@ -171,4 +202,38 @@ xlogy = elementwise(
     kinks={"x = 0, y <= 0": "∂/∂y is 0: out stays 0 for every y near by"},
     undefined={"x != 0, y < 0": "no real logarithm exists"},
     source="product rule; the limit of x ln x at 0 is 0",
+)  # fmt: skip
+
+
+def _xlog1py_float(x: float, y: float) -> float:
+    return x * math.log1p(y) if x != 0 else y if y != y else 0.0
+
+
+xlog1py = elementwise(
+    "xlog1py", "x y", lambda x, y: np.where((x == 0) & ~np.isnan(y), 0, x * np.log1p(y)),
+    {
+        "x": lambda y: log1p(y),
+        "y": lambda x, y: where((x == 0) & (y <= -1.0), 0.0, where(y < -1.0, NAN, x / (1.0 + y))),
+    },
+    scalar=_xlog1py_float, latex=r"$x \ln(1 + $y)", doc="x·ln(1 + y), and 0 where x is 0.",
+    samples=((1.5, 2.0), (0.0, 3.0), (2.0, 1e-12)),
+    kinks={"x = 0, y <= -1": "∂/∂y is 0: out stays 0 for every y near by"},
+    undefined={"x != 0, y < -1": "no real logarithm exists"},
+    source="product rule; the limit of x ln x at 0 is 0",
+)  # fmt: skip
+
+
+def _entr(x: Any) -> Any:
+    return np.where(x > 0, -x * np.log(x), np.where(x == 0, 0, np.where(x < 0, -np.inf, x)))
+
+
+def _entr_float(x: float) -> float:
+    return -x * math.log(x) if x > 0 else 0.0 if x == 0 else -math.inf if x < 0 else x
+
+
+entr = elementwise(
+    "entr", "x", _entr, {"x": lambda x: -(log(x) + 1.0)},
+    scalar=_entr_float, latex=r"-$x \ln($x)", doc="-x·ln(x), 0 at 0 and -inf left of it: a term of an entropy.",
+    samples=((1.0,), (0.25,), (1e-300,), (20.0,)), source="product rule",
+    undefined={"x < 0": "the value is -inf for every x near by, the slope NaN"},
 )  # fmt: skip

@@ -181,8 +181,11 @@ def register(p: Primitive) -> Primitive:
 
 
 def nondifferentiable(p: Primitive) -> tuple[str, ...]:
-    """Inputs that carry no derivative: conditions and indices."""
-    return tuple(i for i in p.inputs if i in ("condition", "index", "*index"))
+    """Inputs that carry no derivative: conditions, indices, and the order of a special function.
+
+    In the order a derivative exists that is not stated here: the operations of `ops` refuse one that asks for it.
+    """
+    return tuple(i for i in p.inputs if i in ("condition", "index", "*index", "order"))
 
 
 @cache
@@ -283,14 +286,16 @@ def elementwise(
     return register(Primitive(name, names, value, type_rule, rule, kind="elementwise", **fields))
 
 
-def refuse_complex(name: str) -> Callable[..., Any]:
+def refuse_complex(
+    name: str,
+    what: str = "needs an order, and complex numbers have none",
+    fix: str = "compare the absolute values, or the real parts",
+) -> Callable[..., Any]:
     """An `on_complex` that raises: NumPy would compare real parts first, which means nothing."""
 
     def refuse(emit: Any, *args: Any, **params: Any) -> Any:
         raise DtypeError(
-            f"{name} needs an order, and complex numbers have none",
-            given=", ".join(str(getattr(a, "dtype", a)) for a in args),
-            fix="compare the absolute values, or the real parts",
+            f"{name} {what}", given=", ".join(str(getattr(a, "dtype", a)) for a in args), fix=fix,
         )  # fmt: skip
 
     return refuse

@@ -1,4 +1,4 @@
-"""Comparisons, truth values, and the operations that select: where, maximum, minimum, clamp, relu."""
+"""Comparisons, truth values, and the operations that select: where, maximum, fmax, clamp, relu, nan_to_num …"""
 
 from __future__ import annotations
 
@@ -72,6 +72,23 @@ def _test(name: str, value: Any, scalar: Any, doc: str) -> Primitive:
 isnan = _test("isnan", np.isnan, math.isnan, "Whether an entry is NaN.")
 isinf = _test("isinf", np.isinf, math.isinf, "Whether an entry is infinite.")
 isfinite = _test("isfinite", np.isfinite, math.isfinite, "Whether an entry is a finite number.")
+signbit = _test(
+    "signbit", np.signbit, lambda x: math.copysign(1.0, x) < 0, "Whether an entry has a minus sign, -0.0 too."
+)
+
+
+def _isclose_float(x: float, y: float, *, rtol: float, atol: float, equal_nan: bool) -> bool:
+    return bool(np.isclose(x, y, rtol=rtol, atol=atol, equal_nan=equal_nan))
+
+
+isclose = elementwise(
+    "isclose", "x y", np.isclose, None, scalar=_isclose_float, result="bool",
+    text="isclose($x, $y)", latex=r"|$x - $y| \le $atol + $rtol \cdot |$y|",
+    doc="Whether |x - y| <= atol + rtol·|y|; equal infinities are close, NaN only with `equal_nan`.",
+    samples=(dict(at=(1.0, 1.000001), rtol=1e-5, atol=1e-8, equal_nan=False),
+             dict(at=(1.0, 1.1), rtol=1e-5, atol=1e-8, equal_nan=False)),
+    source="the definition",
+)  # fmt: skip
 
 
 _where_types = elementwise_type("where", "same", conditions=1)
@@ -125,6 +142,59 @@ def _float_min(x: float, y: float) -> float:
 
 maximum = _extreme("maximum", np.maximum, _float_max, operator.lt, r"\max", "larger")
 minimum = _extreme("minimum", np.minimum, _float_min, operator.gt, r"\min", "smaller")
+
+
+def _of_two(name: str, value: Any, wins: Any, scalar: Any, word: str) -> Primitive:
+    """fmax and fmin: a NaN loses against a number, so what is not NaN is selected."""
+
+    def slope(x: Any, y: Any) -> Any:
+        return where(wins(x, y) | isnan(y), 1.0, where(x == y, 0.5, 0.0))
+
+    return elementwise(
+        name, "x y", value, {"x": lambda x, y: slope(x, y), "y": lambda x, y: slope(y, x)},
+        scalar=scalar, result="same", bounded=True, selects=True, commutative=True,
+        on_complex=refuse_complex(name), latex=rf"\operatorname{{{name}}}($x, $y)",
+        doc=f"The {word} of two numbers; a NaN is passed over for the other one.",
+        samples=((1.5, -2.0), (-2.0, 1.5)),
+        kinks={"x = y": "the shortest subgradient over both inputs jointly: ½ each"},
+        source="the derivative of the input that is selected",
+    )  # fmt: skip
+
+
+fmax = _of_two("fmax", np.fmax, operator.gt, lambda x, y: x if x > y or y != y else y, "larger")
+fmin = _of_two("fmin", np.fmin, operator.lt, lambda x, y: x if x < y or y != y else y, "smaller")
+
+heaviside = elementwise(
+    "heaviside", "x y", np.heaviside, {"x": None, "y": lambda x: where(x == 0, 1.0, 0.0)},
+    scalar=lambda x, y: x if x != x else y if x == 0 else float(x > 0), result="same", bounded=True,
+    selects=True, on_complex=refuse_complex("heaviside"),
+    doc="0 left of 0, 1 right of it, and y at 0.", samples=((1.5, 0.5), (-2.0, 0.5)),
+    kinks={"x = 0": "a jump: for x the slope on both sides, 0, is used; y is what is selected there"},
+    source="a step function has derivative 0 almost everywhere",
+)  # fmt: skip
+
+
+def _nan_to_num(x: Any, *, nan: float, posinf: float | None, neginf: float | None) -> Any:
+    return np.nan_to_num(x, copy=True, nan=nan, posinf=posinf, neginf=neginf)
+
+
+def _nan_to_num_float(x: float, **fill: Any) -> float:
+    return x if math.isfinite(x) else float(_nan_to_num(np.float64(x), **fill))
+
+
+def _nan_to_num_complex(emit: Any, x: Any, **fill: Any) -> Any:
+    parts = [emit("nan_to_num", emit(part, x), **fill) for part in ("real", "imag")]
+    return emit("add", parts[0], emit("mul", parts[1], 1j))
+
+
+nan_to_num = elementwise(
+    "nan_to_num", "x", _nan_to_num, {"x": lambda x: where(isfinite(x), 1.0, 0.0)},
+    scalar=_nan_to_num_float, result="same", bounded=True, selects=True, on_complex=_nan_to_num_complex,
+    doc="x with a number in place of NaN and of ±inf (None: the largest finite number).",
+    samples=(dict(at=(1.5,), nan=0.0, posinf=None, neginf=None), dict(at=(-2.0,), nan=1.0, posinf=2.0, neginf=3.0)),
+    kinks={"x = NaN, x = ±inf": "replaced by a constant: a route that is not taken, slope 0"},
+    source="1 where x is kept, 0 where it is replaced",
+)  # fmt: skip
 
 
 def _clamp(x: Any, *, lo: float, hi: float) -> Any:

@@ -158,7 +158,12 @@ def scalar_function(p: Primitive) -> Callable[..., Any]:
     if isinstance(p.scalar, str):
         names = [f"v{i}" for i in range(len(p.inputs))]
         return eval(f"lambda {', '.join(names)}: {p.scalar.format(*names)}")
-    return lambda *args, **params: float(p.value(*map(np.float64, args), **params))
+
+    def careful(*args: float, **params: Any) -> float:
+        with numbers.quiet():
+            return float(p.value(*map(np.float64, args), **params))
+
+    return careful
 
 
 @cache
