@@ -24,6 +24,8 @@ WORDS = {
     "inf": math.inf,
     "nan": math.nan,
     "abs": abs,
+    "round": round,
+    "isnan": math.isnan,
 }
 
 
