@@ -33,6 +33,10 @@ KINK_TESTS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
     "k entries tie": lambda x, y, out, p: np.sum(x == out) > max(np.size(out), 1),
     "all entries equal": lambda x, y, out, p: out == 0,
     "at the steps": lambda x, y, out, p: _whole(x),
+    "x an integer": lambda x, y, out, p: _whole(x),
+    "y = 0": lambda x, y, out, p: y == 0,
+    "x = NaN, x = ±inf": lambda x, y, out, p: ~np.isfinite(x),
+    "x = 0, y <= -1": lambda x, y, out, p: (x == 0) & (y <= -1),
     "x/y an integer": lambda x, y, out, p: _whole(x / y),
 }
 
