@@ -30,6 +30,7 @@ from chainrule.eager.formatting import set_printoptions as set_printoptions
 from chainrule.eager.tensor import Tensor as Tensor
 from chainrule.errors import ChainruleError as ChainruleError
 from chainrule.errors import GradientNote as GradientNote
+from chainrule.ops import return_types as return_types
 from chainrule.ops.array import *  # noqa: F403
 from chainrule.ops.contract import *  # noqa: F403
 from chainrule.ops.creation import *  # noqa: F403
@@ -38,12 +39,17 @@ from chainrule.ops.diagonals import *  # noqa: F403
 from chainrule.ops.elementwise import *  # noqa: F403
 from chainrule.ops.index import *  # noqa: F403
 from chainrule.ops.join import *  # noqa: F403
+from chainrule.ops.norm import *  # noqa: F403
 from chainrule.ops.random_numbers import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
 from chainrule.ops.repeat import *  # noqa: F403
+from chainrule.ops.scan import *  # noqa: F403
 from chainrule.ops.scatter import *  # noqa: F403
 from chainrule.ops.select import *  # noqa: F403
+from chainrule.ops.softmax import *  # noqa: F403
+from chainrule.ops.sort import *  # noqa: F403
 from chainrule.ops.split import *  # noqa: F403
+from chainrule.ops.statistics import *  # noqa: F403
 from chainrule.source import boundary as _boundary
 from chainrule.tape.modes import enable_grad as enable_grad
 from chainrule.tape.modes import inference_mode as inference_mode

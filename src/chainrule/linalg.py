@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.ops.contract import matmul
-from chainrule.ops.reduce import norm as _norm
+from chainrule.ops.norm import norm as _norm
 from chainrule.source import boundary
 
 

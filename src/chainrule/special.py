@@ -1,7 +1,7 @@
 """torch.special's names, as far as they are there."""
 
 from chainrule.ops.elementwise import erf, erfc, exp2, expm1, log1p, round, sigmoid, xlogy
-from chainrule.ops.reduce import log_softmax, logsumexp, softmax
+from chainrule.ops.softmax import log_softmax, logsumexp, softmax
 
 expit = sigmoid
 

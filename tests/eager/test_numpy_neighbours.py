@@ -157,10 +157,10 @@ def test_functions_without_a_gradient_give_numpys_values(f):
     "name, call",
     [
         ("numpy.roots", lambda t: np.roots(t)),
-        ("numpy.median", np.median),
+        ("numpy.partition", lambda t: np.partition(t, 1)),
         ("numpy.inv", lambda t: np.linalg.inv(t)),
         ("numpy.cbrt", np.cbrt),
-        ("numpy.add.accumulate", np.add.accumulate),
+        ("numpy.subtract.accumulate", np.subtract.accumulate),
         ("numpy.interp", lambda t: np.interp(1.0, t, t)),
         ("numpy.linalg.norm", lambda t: np.linalg.norm(cr.tensor(M, requires_grad=True), 2)),
     ],

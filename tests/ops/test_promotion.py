@@ -42,7 +42,7 @@ def test_a_cotangent_has_the_dtype_of_the_value(dtype):
 
 @pytest.mark.parametrize(
     "f, dtype",
-    [(cr.sin, "float64"), (cr.sum, "int64"), (cr.mean, "float64"), (cr.prod, "int64"), (cr.abs, "int32")],
+    [(cr.sin, "float64"), (cr.sum, "int64"), (cr.prod, "int64"), (cr.abs, "int32")],
 )
 def test_functions_of_whole_numbers(f, dtype):
     assert f(cr.ones(3, dtype="int32")).dtype.name == dtype

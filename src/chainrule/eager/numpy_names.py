@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.dispatch import Handle
+from chainrule.eager.numpy_reductions import ACCUMULATED, REDUCED, REDUCTIONS, unknown
 from chainrule.errors import ArgumentError, UnsupportedError
 from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, select, split
 from chainrule.ops import elementwise as e
@@ -30,8 +31,6 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.isnan: e.isnan, np.isinf: e.isinf, np.isfinite: e.isfinite, np.matmul: contract.matmul,
 }  # fmt: skip
 
-_REDUCTIONS = {np.add: reduce.sum, np.multiply: reduce.prod, np.maximum: reduce.amax, np.minimum: reduce.amin}
-
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """`ufunc(*inputs)` on tensors."""
@@ -41,12 +40,14 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         return _into(target[0], ufunc, method, inputs, kwargs)
     if method == "__call__" and ufunc in UFUNCS and not kwargs:
         return UFUNCS[ufunc](*inputs)
-    if method == "reduce" and ufunc in _REDUCTIONS:
+    if method == "reduce" and ufunc in REDUCED:
         axis = kwargs.get("axis", 0)
-        return _REDUCTIONS[ufunc](inputs[0], axis, bool(kwargs.get("keepdims", False)))
+        return REDUCED[ufunc](inputs[0], axis, bool(kwargs.get("keepdims", False)))
+    if method == "accumulate" and ufunc in ACCUMULATED:
+        return ACCUMULATED[ufunc](inputs[0], kwargs.get("axis", 0))
     if method == "outer" and ufunc is np.multiply:
         return contract.outer(*inputs)
-    raise _unknown(f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
+    raise unknown(f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
 
 
 def _into(target: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -63,13 +64,6 @@ def _into(target: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kw
         )  # fmt: skip
     np.copyto(target, result.v, casting="same_kind")
     return target
-
-
-def _unknown(name: str) -> UnsupportedError:
-    return UnsupportedError(
-        f"{name} has no counterpart for tensors",
-        fix="use chainrule's own operations, or np.asarray(x) to go on without gradient",
-    )
 
 
 # --- functions ---------------------------------------------------------------------------------------
@@ -96,31 +90,9 @@ def _clip(
     return e.clamp(a, a_min if min is None else min, a_max if max is None else max)
 
 
-def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    matrix = creation.as_tensor(x).dim() == 2 if axis is None else isinstance(axis, tuple) and len(axis) == 2
-    if ord not in (None, "fro") and matrix:
-        raise UnsupportedError(
-            f"numpy.linalg.norm of a matrix with ord={ord!r} has no counterpart for tensors",
-            fix='leave ord out for the root of the sum of squares (ord="fro"), or name one axis',
-        )  # fmt: skip
-    return reduce.norm(x, 2 if ord is None else ord, axis, keepdims)
-
-
 def _reorder(a: Any, axes: Any = None) -> Any:
     a = creation.as_tensor(a)
     return array.permute(a, *(reversed(range(a.dim())) if axes is None else axes))
-
-
-def _numpy_std(
-    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
-) -> Any:
-    return reduce.std(x, axis, keepdim=keepdims, correction=ddof)
-
-
-def _numpy_var(
-    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: float = 0, keepdims: bool = False
-) -> Any:
-    return reduce.var(x, axis, keepdim=keepdims, correction=ddof)
 
 
 def _split(a: Any, indices_or_sections: Any, axis: int = 0) -> Any:
@@ -132,14 +104,6 @@ def _split(a: Any, indices_or_sections: Any, axis: int = 0) -> Any:
             fix="choose a divisor, or use chunk(…)",
         )
     return list(split.tensor_split(a, indices_or_sections, axis))
-
-
-def _diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    a = creation.as_tensor(a)
-    for _ in range(n):
-        m = a.shape[axis]
-        a = e.minus(split.narrow(a, axis, 1, m - 1), split.narrow(a, axis, 0, m - 1))
-    return a
 
 
 def _roll(a: Any, shift: Any, axis: Any = None) -> Any:
@@ -164,7 +128,7 @@ def _pad(array: Any, pad_width: Any, mode: str = "constant", *, constant_values:
 def _take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
     x, places = creation.as_tensor(a), np.asarray(indices)
     if mode != "raise":
-        raise _unknown(f"numpy.take with mode={mode!r}")
+        raise unknown(f"numpy.take with mode={mode!r}")
     x, axis = (x.reshape(-1), 0) if axis is None else (x, axis % max(x.dim(), 1))
     return index.getitem(x, (*(slice(None),) * axis, places))
 
@@ -203,33 +167,8 @@ def _outer(a: Any, b: Any) -> Any:
     return contract.outer(array.ravel(a), array.ravel(b))
 
 
-def _reduction(op: Callable[..., Any]) -> Callable[..., Any]:
-    def call(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **kwargs: Any
-    ) -> Any:
-        extra = {k: v for k, v in kwargs.items() if v is not None and v is not np._NoValue}
-        if out is not None or extra:
-            raise _unknown(f"numpy.{op.__name__} with {', '.join(sorted(extra)) or 'out'}")
-        options = {} if dtype is None else {"dtype": dtype}
-        return op(a, axis, bool(keepdims) if keepdims is not np._NoValue else False, **options)
-
-    return call
-
-
-def _scan(op: Callable[..., Any]) -> Callable[..., Any]:
-    def call(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
-        x = creation.as_tensor(a)
-        return op(x.reshape(-1), 0) if axis is None else op(x, axis)
-
-    return call
-
-
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
-    np.sum: _reduction(reduce.sum), np.mean: _reduction(reduce.mean), np.prod: _reduction(reduce.prod),
-    np.max: _reduction(reduce.amax), np.amax: _reduction(reduce.amax), np.min: _reduction(reduce.amin),
-    np.amin: _reduction(reduce.amin), np.any: _reduction(reduce.any), np.all: _reduction(reduce.all),
-    np.std: _numpy_std, np.var: _numpy_var, np.argmax: reduce.argmax, np.argmin: reduce.argmin,
-    np.cumsum: _scan(reduce.cumsum), np.cumprod: _scan(reduce.cumprod), np.linalg.norm: _norm, np.clip: _clip,
+    **REDUCTIONS, np.clip: _clip,
     np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: select.nan_to_num(x, nan, posinf, neginf),
     np.isposinf: select.isposinf, np.isneginf: select.isneginf,
     np.where: e.where, np.reshape: lambda a, shape, **_: array.reshape(a, shape), np.ravel: lambda a, **_: array.ravel(a),
@@ -239,7 +178,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.hstack: lambda xs, **_: join.hstack(xs), np.vstack: lambda xs, **_: join.vstack(xs), np.tile: lambda a, reps: repeat.tile(a, reps),
     np.flip: lambda a, axis=None: repeat.flip(a, range(np.ndim(a)) if axis is None else axis), np.atleast_1d: array.atleast_1d,
     np.atleast_2d: array.atleast_2d, np.tril: lambda a, k=0: diagonals.tril(a, k), np.triu: lambda a, k=0: diagonals.triu(a, k),
-    np.round: lambda a, decimals=0, **_: e.round_(a, decimals=decimals), np.split: _split, np.diff: _diff, np.roll: _roll,
+    np.round: lambda a, decimals=0, **_: e.round_(a, decimals=decimals), np.split: _split, np.roll: _roll,
     np.repeat: lambda a, repeats, axis=None: repeat.repeat_interleave(a, repeats, axis), np.copy: _same, np.trace: _trace,
     np.diagonal: _diagonal, np.diag: lambda v, k=0: diagonals.diag(v, k), np.diagflat: lambda v, k=0: diagonals.diagflat(v, k),
     np.pad: _pad, np.kron: lambda a, b: join.kron(a, b), np.take: _take, np.rot90: _rot90, np.fliplr: repeat.fliplr,
@@ -248,14 +187,12 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.hsplit: lambda a, n: list(split.hsplit(a, n)), np.vsplit: lambda a, n: list(split.vsplit(a, n)), np.dsplit: lambda a, n: list(split.dsplit(a, n)),
     np.broadcast_arrays: lambda *xs, **_: join.broadcast_tensors(*xs),
     np.meshgrid: lambda *xs, indexing="xy", **_: list(join.meshgrid(*xs, indexing=indexing)),
-    np.extract: lambda condition, a: index.masked_select(a, creation.as_tensor(condition)), np.ptp: lambda a, axis=None: e.minus(reduce.amax(a, axis), reduce.amin(a, axis)),
+    np.extract: lambda condition, a: index.masked_select(a, creation.as_tensor(condition)),
     np.dot: _dot, np.inner: _inner, np.outer: _outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
     np.einsum: lambda eq, *xs, **_: contract.einsum(eq, *xs), np.take_along_axis: lambda a, i, axis: index.take_along_dim(a, i, axis),
-    np.sort: lambda a, axis=-1, **_: index.sort(a, axis).values, np.argsort: lambda a, axis=-1, **_: index.argsort(a, axis),
     np.zeros_like: lambda a, dtype=None, **_: creation.zeros_like(a, dtype=dtype),
     np.ones_like: lambda a, dtype=None, **_: creation.ones_like(a, dtype=dtype),
     np.full_like: lambda a, v, dtype=None, **_: creation.full_like(a, v, dtype=dtype),
-    np.count_nonzero: lambda a, axis=None, **_: reduce.count_nonzero(a, axis),
 }  # fmt: skip
 
 _ON_VALUES = [
@@ -280,36 +217,21 @@ _ON_VALUES = [
     "savetxt",
     "nonzero",
     "flatnonzero",
-    "unique",
     "histogram",
-    "searchsorted",
-    "percentile",
-    "quantile",
-    "median",
     "bincount",
     "common_type",
     "min_scalar_type",
     "interp",
     "polyfit",
-    "isin",
     "union1d",
-    "digitize",
     "round",
     "real",
     "imag",
-    "ptp",
     "append",
     "insert",
     "delete",
     "array2string",
     "histogram2d",
-    "nanmin",
-    "nanmax",
-    "nansum",
-    "nanmean",
-    "diff",
-    "gradient",
-    "average",
     "linspace",
 ]
 
@@ -321,7 +243,7 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     tracked = any(t.requires_grad for t in _tensors((args, tuple(kwargs.values()))))
     if func.__name__ in _ON_VALUES and (not tracked or func.__name__ in _WITHOUT_GRADIENT):
         return _numbers(func)(*args, **kwargs)
-    raise _unknown(f"numpy.{func.__name__}")
+    raise unknown(f"numpy.{func.__name__}")
 
 
 _WITHOUT_GRADIENT = frozenset(
@@ -347,12 +269,9 @@ _WITHOUT_GRADIENT = frozenset(
         "nonzero",
         "flatnonzero",
         "histogram",
-        "searchsorted",
         "bincount",
-        "isin",
         "array2string",
         "histogram2d",
-        "digitize",
     ]
 )
 

@@ -35,11 +35,16 @@ from chainrule.ops import (
     diagonals,
     index,
     join,
+    norm,
     reduce,
     repeat,
+    scan,
     scatter,
     select,
+    softmax,
+    sort,
     split,
+    statistics,
 )
 from chainrule.ops import elementwise as e
 from chainrule.ops.device import CPU
@@ -623,6 +628,11 @@ for _module in (
     e,
     select,
     reduce,
+    statistics,
+    norm,
+    softmax,
+    scan,
+    sort,
     array,
     contract,
     diagonals,

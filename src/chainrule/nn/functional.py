@@ -1,7 +1,8 @@
 """torch.nn.functional's names, as far as they are there."""
 
 from chainrule.ops.elementwise import relu, sigmoid, softplus, tanh
-from chainrule.ops.reduce import log_softmax, softmax
+from chainrule.ops.norm import normalize
 from chainrule.ops.repeat import pad
+from chainrule.ops.softmax import log_softmax, softmax, softmin
 
-__all__ = ["log_softmax", "pad", "relu", "sigmoid", "softmax", "softplus", "tanh"]
+__all__ = ["log_softmax", "normalize", "pad", "relu", "sigmoid", "softmax", "softmin", "softplus", "tanh"]

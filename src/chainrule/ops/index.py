@@ -220,37 +220,15 @@ def argwhere(input: Any) -> Any:
     return make_leaf(np.argwhere(np.asarray(as_tensor(input).v)))
 
 
-@operation
-def argsort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """Indices that sort `input` along `dim`; equal entries keep their order. It has no gradient."""
-    x = as_tensor(input)
-    v = np.atleast_1d(np.asarray(x.v))
-    axis = one_dim(dim, x.dim())
-    order = np.argsort(-v if descending and v.dtype.kind != "b" else v, axis=axis, kind="stable")
-    return make_leaf(order.reshape(x.shape))
-
-
-@operation
-def sort(input: Any, dim: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """`(values, indices)` sorted along `dim`; the gradient follows each entry to its place."""
-    from chainrule.ops.reduce import ValuesIndices
-
-    x = as_tensor(input)
-    order = argsort(x, dim, descending)
-    return ValuesIndices(gather(x, dim, order), order)
-
-
 __all__ = [
-    "argsort",
     "argwhere",
     "gather",
     "index_select",
     "masked_select",
     "nonzero",
-    "sort",
     "take_along_dim",
 ]
 
 METHODS = """
-    gather take_along_dim index_select masked_select nonzero argwhere argsort sort
+    gather take_along_dim index_select masked_select nonzero argwhere
 """  # of Tensor

@@ -4,8 +4,22 @@
 """
 
 from chainrule.table import arithmetic, select, exponential, trigonometric, special  # noqa: I001
-from chainrule.table import shape, index, views, reduce, contract, complex_parts, composite
+from chainrule.table import (
+    shape,
+    index,
+    views,
+    reduce,
+    statistics,
+    softmax,
+    norm,
+    sort,
+    scan,
+    contract,
+    complex_parts,
+    composite,
+)
 from chainrule.table.primitive import TABLE, Primitive
 
 __all__ = ["TABLE", "Primitive", "arithmetic", "complex_parts", "composite", "contract", "exponential",
-           "index", "reduce", "select", "shape", "special", "trigonometric", "views"]  # fmt: skip
+           "index", "norm", "reduce", "scan", "select", "shape", "softmax", "sort",
+           "special", "statistics", "trigonometric", "views"]  # fmt: skip
