@@ -50,7 +50,8 @@ def adam_by_hand(w, steps, lr, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, a
 
 SGD = [
     dict(lr=0.1), dict(lr=0.05, momentum=0.9), dict(lr=0.05, momentum=0.9, nesterov=True),
-    dict(lr=0.001, maximize=True), dict(lr=0.05, momentum=0.5, dampening=0.3, weight_decay=0.1), dict(lr=0.05, weight_decay=0.2),
+    dict(lr=0.001, maximize=True), dict(lr=0.05, momentum=0.5, dampening=0.3, weight_decay=0.1),
+    dict(lr=0.05, weight_decay=0.2),
 ]  # fmt: skip
 ADAM = [
     dict(lr=0.1), dict(lr=0.01, betas=(0.3, 0.9)), dict(lr=0.1, amsgrad=True, betas=(0.9, 0.5)),
