@@ -1,7 +1,7 @@
 """Derivatives in mpmath's names: a second statement of each, for the tests only.
 
-A row has one function for each input that is differentiable. `Terms(a, b)` is a sum whose terms may cancel: beside a zero
-of the derivative the error is measured against the sum of their magnitudes.
+A row has one function for each input that is differentiable. `Terms(a, b)` is a sum whose terms may cancel: beside a
+zero of the derivative the error is measured against the sum of their magnitudes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ EXP = 1e5  # e to larger powers has too many digits for mpmath
 CAP = {
     "exp": EXP, "exp2": EXP, "expm1": EXP, "pow": EXP, "sigmoid": EXP, "falling_sigmoid": EXP, "softplus": EXP,
     "logaddexp": EXP, "sinh": EXP, "cosh": EXP, "tanh": EXP, "sech2": EXP, "erf": 30.0, "erfc": 30.0,
-    "floor_divide": 1e12, "remainder": 1e12,
+    "floor_divide": 1e12, "remainder": 1e12, "fmod": 1e12, "ldexp": EXP, "logaddexp2": EXP,
 }  # fmt: skip
 """Largest |x| that an entry is asked for, where it is not 1e300."""
 
@@ -53,6 +53,10 @@ def _gauss(x):
     return 2 / mp.sqrt(mp.pi) * mp.exp(-x * x)
 
 
+def _cut(x):
+    return mp.sign(x) * mp.floor(abs(x))
+
+
 def _divides(x, y):
     return y == 0 or x / y == mp.floor(x / y)
 
@@ -73,6 +77,14 @@ SLOPES = {
     "floor_divide": (_none_at(_divides, zero), _none_at(_divides, zero)),
     "remainder": (_none_at(_divides, one), _none_at(_divides, lambda x, y: -mp.floor(x / y))),
     "integer_pow": (lambda x, n: n * x ** (n - 1) if n else mp.mpf(0),),
+    "fmod": (_none_at(_divides, one), _none_at(_divides, lambda x, y: -_cut(x / y))),
+    "frac": (_none_at(_whole, one),),
+    "copysign": (
+        _none_at(lambda x, y: 0 in (x, y), lambda x, y: mp.sign(x) * mp.sign(y)),
+        _none_at(lambda x, y: y == 0, zero),
+    ),
+    "ldexp": (lambda x, y: mp.mpf(2) ** y, lambda x, y: x * mp.log(2) * mp.mpf(2) ** y),
+    "lerp": (lambda a, b, w: Terms(1, -w), lambda a, b, w: w, lambda a, b, w: Terms(b, -a)),
     "hypot": (lambda x, y: x / mp.hypot(x, y), lambda x, y: y / mp.hypot(x, y)),
     # choosing
     "where": (lambda c, x, y: mp.mpf(c), lambda c, x, y: 1 - mp.mpf(c)),
@@ -80,6 +92,10 @@ SLOPES = {
     "minimum": (_none_at(_tie, lambda x, y: mp.mpf(x < y)), _none_at(_tie, lambda x, y: mp.mpf(y < x))),
     "clamp": (_none_at(lambda x, lo, hi: x in (lo, hi), lambda x, lo, hi: mp.mpf(lo < x < hi)),),
     "relu": (_none_at(lambda x: x == 0, lambda x: mp.mpf(x > 0)),),
+    "fmax": (_none_at(_tie, lambda x, y: mp.mpf(x > y)), _none_at(_tie, lambda x, y: mp.mpf(y > x))),
+    "fmin": (_none_at(_tie, lambda x, y: mp.mpf(x < y)), _none_at(_tie, lambda x, y: mp.mpf(y < x))),
+    "heaviside": (_none_at(lambda x, y: x == 0, zero), lambda x, y: mp.mpf(x == 0)),
+    "nan_to_num": (one,),
     # exponentials and powers
     "exp": (mp.exp,),
     "exp2": (lambda x: mp.log(2) * mp.mpf(2) ** x,),
@@ -98,6 +114,13 @@ SLOPES = {
     "falling_sigmoid": (lambda x: -_sigmoid(x) * _sigmoid(-x),),
     "softplus": (_sigmoid,),
     "logaddexp": (lambda x, y: _sigmoid(x - y), lambda x, y: _sigmoid(y - x)),
+    "logaddexp2": (
+        lambda x, y: _sigmoid((x - y) * mp.log(2)),
+        lambda x, y: _sigmoid((y - x) * mp.log(2)),
+    ),
+    "logit": (lambda x: 1 / (x * (1 - x)),),
+    "entr": (lambda x: Terms(-mp.log(x), -1) if x > 0 else mp.nan,),
+    "xlog1py": (lambda x, y: mp.log(1 + y), lambda x, y: x / (1 + y) if y > -1 else mp.nan),
     "xlogy": (lambda x, y: mp.log(y), lambda x, y: x / y if y > 0 else mp.nan),
     # circles and hyperbolas
     "sin": (mp.cos,),

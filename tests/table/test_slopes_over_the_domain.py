@@ -1,13 +1,12 @@
 """First derivatives of elementwise entries over their whole domain, against mpmath, in units of the last place.
 
-Points: dense and random, logarithmic up to the tails, beside the edges of the domain, beside kinks, and beside the zeros
-of value and slope, which are searched for. `--hypothesis-profile=long` takes twenty times as many.
+Points: dense and random, logarithmic up to the tails, beside the edges of the domain, beside kinks, and beside the
+zeros of value and slope, which are searched for. `--hypothesis-profile=long` takes twenty times as many.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,13 +17,15 @@ import pytest
 from exact import CAP, SLOPES, Terms
 from hypothesis import settings
 
+import chainrule as cr
+from chainrule.dispatch import bind
 from chainrule.table import TABLE
 from chainrule.table.formula import fold
 from chainrule.table.primitive import Partials, Primitive, nondifferentiable, partials_of
-from chainrule.tape import numbers
+from chainrule.tape import kernels, numbers
 from chainrule.testing.samples import cases
 
-EPS = 2.0**-52
+EPS, SMALLEST = 2.0**-52, 2.0**-1022
 MANY = 20 if settings.default.max_examples > 50 else 1
 ENTRIES = [p for p in TABLE.values() if p.kind == "elementwise" and isinstance(p.rule, Partials)]
 
@@ -75,7 +76,7 @@ def plane(p: Primitive, rng: np.random.Generator, n: int) -> list[np.ndarray]:
 
 
 def points(p: Primitive, params: dict[str, Any]) -> list[np.ndarray]:
-    rng, n = np.random.default_rng(7), 12 * MANY
+    rng, n = np.random.default_rng(7), 16 * MANY
     if p.inputs[0] == "condition":
         values = [rng.normal(size=n) for _ in p.inputs[1:]]
         return [rng.random(n) < 0.5, *values]
@@ -87,7 +88,9 @@ def points(p: Primitive, params: dict[str, Any]) -> list[np.ndarray]:
     return [np.unique(np.concatenate([x, *beside_zeros(p, params, lo, hi, cap)]))]
 
 
-def beside_zeros(p: Primitive, params: dict[str, Any], lo: float, hi: float, cap: float) -> Iterator[np.ndarray]:
+def beside_zeros(
+    p: Primitive, params: dict[str, Any], lo: float, hi: float, cap: float
+) -> Iterator[np.ndarray]:
     """Points around the zeros of value and slope, found by bisection of changes of sign."""
     grid = np.linspace(max(lo, -min(cap, 12.0)), min(hi, min(cap, 12.0)), 487)[1:-1]
 
@@ -101,7 +104,11 @@ def beside_zeros(p: Primitive, params: dict[str, Any], lo: float, hi: float, cap
         for a, b in zip(grid[at][:6], grid[at + 1][:6], strict=True):
             for _ in range(60):
                 middle = 0.5 * (a + b)
-                a, b = (middle, b) if np.sign(f(np.array([middle])))[0] == np.sign(f(np.array([a])))[0] else (a, middle)
+                a, b = (
+                    (middle, b)
+                    if np.sign(f(np.array([middle])))[0] == np.sign(f(np.array([a])))[0]
+                    else (a, middle)
+                )
             yield a + abs(a) * np.concatenate([s * 2.0 ** -np.arange(2.0, 54.0, 5.0) for s in (-1, 1)])
 
 
@@ -135,9 +142,11 @@ def certain(f: Callable[..., Any], args: tuple[float, ...], params: dict[str, An
 
 
 def ulps(got: float, true: Any) -> float:
-    """Distance in units of the last place of `true`."""
+    """Distance in units of the last place of `true`. Gradual underflow is not asked for: below 2⁻¹⁰²² all is 0."""
     if math.isnan(got):
         return math.inf
+    if abs(true) < SMALLEST and abs(got) <= SMALLEST:
+        return 0.0
     nearest = float(true)
     if math.isinf(nearest) or math.isinf(got):
         return 0.0 if got == nearest else math.inf
@@ -151,14 +160,18 @@ def excess(got: float, true: Any, size: Any) -> float:
     return ulps(got, true)
 
 
-def worst(p: Primitive, make: Callable[..., list[np.ndarray]] = slopes) -> dict[str, tuple[float, Any, float, str]]:
+def worst(
+    p: Primitive, make: Callable[..., list[np.ndarray]] = slopes
+) -> dict[str, tuple[float, Any, float, str]]:
     """For each input, the largest error of its partial: (ulp, where, ours, right)."""
     found: dict[str, tuple[float, Any, float, str]] = {}
     for params in parameters(p):
         args = points(p, params)
         names = [i for i in p.inputs if i not in nondifferentiable(p)]
         for name, f, ours in zip(names, SLOPES[p.name], make(p, args, params), strict=True):
-            for at in zip(*(np.asarray(a).tolist() for a in (*args, np.broadcast_to(ours, args[0].shape))), strict=True):
+            for at in zip(
+                *(np.asarray(a).tolist() for a in (*args, np.broadcast_to(ours, args[0].shape))), strict=True
+            ):
                 truth = certain(f, at[:-1], params)
                 if truth is None:
                     continue
@@ -168,14 +181,41 @@ def worst(p: Primitive, make: Callable[..., list[np.ndarray]] = slopes) -> dict[
     return found
 
 
+def by_floats(p: Primitive, args: list[np.ndarray], params: dict[str, Any]) -> list[np.ndarray]:
+    """The gradient of Python floats: other functions than NumPy's compute it."""
+    ks = tuple(k for k, i in enumerate(p.inputs) if i not in nondifferentiable(p))
+    gradient = cr.grad(lambda *xs: bind(p, *xs, **params), ks)
+    rows = [gradient(*at) for at in zip(*(a.tolist() for a in args), strict=True)]
+    return [np.array([float(g) for g in column]) for column in zip(*rows, strict=True)]
+
+
+def by_arrays(p: Primitive, args: list[np.ndarray], params: dict[str, Any]) -> list[np.ndarray]:
+    """`backward` of arrays: of large ones, which compiled loops may compute, if LEAST is small."""
+    xs = [cr.tensor(a, requires_grad=a.dtype == float) for a in args]
+    bind(p, *xs, **params).sum().backward()
+    return [x.grad.numpy() for x, i in zip(xs, p.inputs, strict=True) if i not in nondifferentiable(p)]
+
+
 @pytest.mark.parametrize("p", ENTRIES, ids=lambda p: p.name)
 def test_slope_is_right_to_the_last_digits_everywhere(p):
     check(p)
 
 
-def check(p: Primitive) -> None:
+@pytest.mark.parametrize("p", [p for p in ENTRIES if p.name in kernels.QUICKER], ids=lambda p: p.name)
+def test_compiled_slope_of_large_arrays_is_right_to_the_last_digits(p, monkeypatch):
+    pytest.importorskip("llvmlite")
+    monkeypatch.setattr(kernels, "LEAST", 1)
+    check(p, by_arrays)
+
+
+@pytest.mark.parametrize("p", [p for p in ENTRIES if p.scalar], ids=lambda p: p.name)
+def test_slope_of_python_floats_is_right_to_the_last_digits(p):
+    check(p, by_floats)
+
+
+def check(p: Primitive, make: Callable[..., list[np.ndarray]] = slopes) -> None:
     assert p.name in SLOPES, f"exact.py lacks the derivatives of {p.name} in mpmath"
-    found = worst(p)
+    found = worst(p, make)
     assert found, "no point has a derivative"
     for name, (error, at, got, true) in found.items():
         assert error <= p.slope_tolerance, f"∂/∂{name} at {at}: {got!r}, not {true}: {error:.3g} ulp"
@@ -199,5 +239,9 @@ def test_a_rule_that_loses_digits_is_caught(name, rule):
         check(dataclasses.replace(TABLE[name], rule=Partials(rule)))
 
 
-def test_the_exact_derivative_is_the_one_of_the_function():
-    """The second statement of each derivative in exact.py agrees with a difference of the value in mpmath."""
+@pytest.mark.parametrize("make", [by_floats, by_arrays])
+def test_the_ways_of_tensors_are_checked_too(make, monkeypatch):
+    monkeypatch.setattr(kernels, "LEAST", 1)
+    p = dataclasses.replace(TABLE["exp"], rule=Partials({"x": lambda out: out * (1 + 12 * EPS)}))
+    with pytest.raises(AssertionError, match="ulp"):
+        check(p, make)
