@@ -36,16 +36,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "optim": ENGINE | {"api", "draw"},
     "draw": {"errors"},
     "insight": PYTHON - {"codegen"} | {PUBLIC, "codegen.report", "draw"},
-    "cli": {PUBLIC, *GROUND, "api", "insight", "draw"},
+    "learn": {PUBLIC, *GROUND, "api", "insight", "draw"},
+    "cli": {PUBLIC, *GROUND, "api", "insight", "draw", "learn"},
     "notebook": {PUBLIC, *GROUND, "api", "insight", "draw"},
     **dict.fromkeys(TORCH_NAMES, PYTHON),
-    PUBLIC: PYTHON | TORCH_NAMES | {"insight", "draw", "notebook"},
+    PUBLIC: PYTHON | TORCH_NAMES | {"insight", "draw", "notebook", "learn"},
     "__main__": {"cli"},
 }
 
 # A package -> the only places that may import it, early or late.
 CONFINED = {"scipy": {"table", "transforms.jacobian", "codegen.jit"}, "llvmlite": {"codegen.jit"}}
-WITHOUT_NUMPY = {"transforms", "passes", "draw", "cli"}
+WITHOUT_NUMPY = {"transforms", "passes", "draw", "cli", "learn"}
 WITH_NUMPY_AFTER_ALL = {"transforms.jacobian"}  # colouring of sparse patterns
 
 HEAVY = {"scipy", "matplotlib", "llvmlite", "rich", "typer", "optree", "IPython"}

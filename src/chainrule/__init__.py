@@ -91,7 +91,7 @@ def __getattr__(name: str) -> object:
 
     if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
-    if name in ("insight", "draw", "testing", "ir", "transforms", "optim"):
+    if name in ("insight", "draw", "testing", "ir", "transforms", "optim", "learn"):
         return importlib.import_module(f"chainrule.{name}")
     from chainrule.errors import UnsupportedError
 

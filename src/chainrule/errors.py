@@ -17,7 +17,8 @@
     │   ├── LeafFlagError     E208    a flag that only leaves have
     │   └── InferenceError    E209    a tensor made under inference_mode
     ├── GraphError            E301    a graph that breaks its own rules       ValueError
-    └── ExpressionError       E601    text that is no expression              ValueError
+    ├── ExpressionError       E601    text that is no expression              ValueError
+    └── BlankError            E701    a blank of an exercise is still there   NameError
 
 Each class also derives from what PyTorch raises in the same place, so that code written for torch
 catches it. The text is made in one place, `ChainruleError.__str__`.
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BlankError",
     "ChainruleError",
     "DataError",
     "DerivativeError",
@@ -222,6 +224,12 @@ def _width(text: str) -> int:
     """Columns of a terminal that `text` takes: Chinese and its kin take two, combining marks none."""
     wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
     return len(text) + wide - sum(unicodedata.combining(c) > 0 for c in text)
+
+
+class BlankError(ChainruleError, NameError):
+    """A blank of an exercise, `____`, was used before something was written there."""
+
+    code = "E701"
 
 
 class GradientNote(UserWarning):

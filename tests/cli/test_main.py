@@ -22,6 +22,7 @@ def test_alone_it_lists_what_can_be_done(run: Any) -> None:
         '  chainrule descend "(w-3)**2" w=0     step by step downhill, and how it ended\n'
         '  chainrule plot "4*w + w**3" w=1      curve, point and tangent, as text\n'
         '  chainrule explain "4*w + w**3" w=1   each step, and how the result feels it\n'
+        "  chainrule learn                      nine short exercises, checked as you go\n"
         "  chainrule tour                       the lecture's cases, checked: a report\n"
         "  chainrule doctor                     what works here, and how to get more\n"
     )
@@ -37,7 +38,7 @@ def test_version(run: Any) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [[], ["grad"], ["descend"], ["plot"], ["explain"], ["tour"], ["doctor"]],
+    [[], ["grad"], ["descend"], ["plot"], ["explain"], ["learn"], ["tour"], ["doctor"]],
     ids=lambda words: " ".join(words) or "alone",
 )
 def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, words: list[str]) -> None:
@@ -57,7 +58,7 @@ def test_every_command_has_help_with_examples_that_fits(run: Any, process: Any, 
         ),
         (["Doctor"], "did you mean  chainrule doctor  ?"),
         (["4*w+w**3", "w=1"], 'did you mean  chainrule grad "4*w+w**3" w=1  ?'),
-        (["zzz"], "use one of: grad, descend, plot, explain"),
+        (["zzz"], "use one of: grad, descend, plot, explain, learn"),
         (["--colour"], "there is no option '--colour'"),
         (["doctor", "--josn"], "there is no option '--josn'"),
     ],

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 import chainrule
-from chainrule.cli import descend, doctor, explain, grad, output, plot, tour
+from chainrule.cli import descend, doctor, explain, grad, learn, output, plot, tour
 from chainrule.errors import ArgumentError, ChainruleError, DerivativeError
 
 OK, FAILED, UNREADABLE, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
@@ -27,6 +27,7 @@ _COMMANDS = (
     ('chainrule descend "(w-3)**2" w=0', "step by step downhill, and how it ended"),
     ('chainrule plot "4*w + w**3" w=1', "curve, point and tangent, as text"),
     ('chainrule explain "4*w + w**3" w=1', "each step, and how the result feels it"),
+    ("chainrule learn", "nine short exercises, checked as you go"),
     ("chainrule tour", "the lecture's cases, checked: a report"),
     ("chainrule doctor", "what works here, and how to get more"),
 )
@@ -122,6 +123,7 @@ app.command(context_settings={"ignore_unknown_options": True})(grad.grad)  # -w*
 app.command(context_settings={"ignore_unknown_options": True})(descend.descend)
 app.command(context_settings={"ignore_unknown_options": True})(plot.plot)
 app.command(context_settings={"ignore_unknown_options": True})(explain.explain)
+app.command()(learn.learn)
 app.command()(tour.tour)
 app.command()(doctor.doctor)
 
