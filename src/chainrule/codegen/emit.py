@@ -47,8 +47,8 @@ class KernelWriter:
     def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
         self.plan, self.kernel, self.slots, self.phase = plan, kernel, slots, phase
         self.samples = kernel.axes[-1] if kernel.vector else None
-        bits = 8 * plan.dtype.itemsize
-        self.b = Block(plan.dtype, LANES[bits] if kernel.vector else 1)
+        lanes = LANES[8 * plan.dtype.itemsize] * (4 if kernel.multiplies(plan) else 1)
+        self.b = Block(plan.dtype, lanes if kernel.vector else 1)
         extent = kernel.axes[-1].extent if kernel.vector else 0
         self.partial = bool(kernel.vector and extent % self.b.lanes)
         self.at: dict[Axis, Index] = {}

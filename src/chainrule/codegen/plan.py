@@ -72,6 +72,10 @@ class Kernel:
     phase: int | None
     outputs: list[Output] = field(default_factory=list)
 
+    def multiplies(self, plan: Plan) -> bool:
+        """Whether products of matrices are most of the work: then wide vectors keep the multipliers busy."""
+        return any(plan.made[o.var].name == "dot_general" for o in self.outputs)
+
     def signature(self) -> tuple[Any, ...]:
         return tuple(a.extent for a in self.axes), self.vector, self.phase
 
@@ -230,7 +234,7 @@ class Plan:
         several = len({id(r) for r, _ in readers}) > 1
         if e.name in REDUCTIONS or e.name == "dot_general":
             return several or any(r.name in REDUCTIONS or r.name == "dot_general" for r, _ in readers)
-        return several and (e.name not in _CHEAP or self._size(e) > _SMALL)
+        return several and (e.name not in _CHEAP or self._is_heavy(e) or self._size(e) > _SMALL)
 
     def _size(self, e: Equation) -> int:
         """Operations that inlining a value repeats, counted up to a little over _SMALL."""
@@ -330,7 +334,7 @@ class Plan:
         """Samples in a tile: a multiple of 16, as many as the cache holds of what is kept."""
         per_sample = sum(v.type.size // self.axis.extent for v in self.tiles[p]) * self.dtype.itemsize
         most = _TILE_BYTES // per_sample if per_sample else self._most
-        return max(16, min(self._most, most // 16 * 16))
+        return max(32, min(self._most, most // 32 * 32))
 
     def _kernel(self, e: Equation, phase: int | None) -> Kernel:
         """The loops of one value: its own dimensions, along the samples last; of a sum those of what is summed."""

@@ -86,12 +86,35 @@ def _flip(e: Equation, idx: Terms) -> Terms:
     return tuple(_moved(t, -1, n - 1) if k == axis else t for k, t in enumerate(idx))
 
 
+def _scatter_whole(e: Equation, idx: Terms) -> Terms | None:
+    """scatter_add at a key that names every entry once: new axes are dropped, nothing is added."""
+    if len(e.inputs) > 1:
+        return None
+    found: list[Term] = []
+    rest, shape, out = iter(idx), e.inputs[0].shape, e.params["shape"]
+    if len(shape) != len(out) + sum(item[0] == "new" for item in e.params["spec"]):
+        return None  # a value that is repeated, or a dimension that is picked
+    for item in e.params["spec"]:
+        if item[0] == "new":
+            found.append(FIRST)
+        elif item[0] == "slice":
+            k = sum(t is not FIRST for t in found)
+            if slice(*item[1:]).indices(out[k]) != (0, out[k], 1):
+                return None
+            found.append(next(rest))
+        else:
+            return None
+    found += rest
+    return tuple(found) if len(found) == len(shape) else None
+
+
 VIEWS: dict[str, Callable[[Equation, Terms], Terms | None]] = {
     "broadcast": _broadcast,
     "transpose": _transpose,
     "reshape": _reshape,
     "index": _index,
     "flip": _flip,
+    "scatter_add": _scatter_whole,
     "alias": lambda e, idx: idx,
 }
 
