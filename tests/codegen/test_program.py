@@ -155,3 +155,33 @@ def test_what_has_no_lowering_is_a_call_with_its_reason():
     reasons = [s.reason for s in plan.steps if isinstance(s, Call)]
     assert reasons
     assert all(reasons)
+
+
+def products(x, w, v):
+    """Products large enough for BLAS: of tiles with a matrix, and of tiles with tiles."""
+    y = cr.tanh(cr.sin(x) @ w) @ v
+    return (y**2).sum()
+
+
+@pytest.mark.parametrize("tile", [32, 64, 4096])
+@pytest.mark.parametrize("shape", [(130, 20), (128, 20)])
+def test_products_of_matrices_go_to_blas_tile_by_tile(tile, shape):
+    args = [RNG.normal(size=s) for s in [shape, (20, 24), (24, 17)]]
+    g = cr.graph_of(products, *args)
+    assert len(Program(g).plan.products) == 2
+    check(g, args, tile=tile)
+    check(vjp(g), args, rtol=1e-11, tile=tile)
+
+
+def test_batched_products_and_transposed_factors():
+    def f(q, x):
+        y = cr.einsum("kij,nkj->nki", q, x[:, None, :] - q[None, :, 0, :])
+        return (y * (x @ q[0].T)[:, None, :]).sum()
+
+    args = [RNG.normal(size=(3, 18, 18)), RNG.normal(size=(100, 18))]
+    check(vjp(cr.graph_of(f, *args)), args, rtol=1e-11)
+
+
+def test_single_precision_products():
+    args = [RNG.normal(size=s).astype(np.float32) for s in [(90, 20), (20, 24), (24, 17)]]
+    check(vjp(cr.graph_of(products, *args)), args, rtol=2e-4)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal
-from chainrule.codegen.plan import REDUCTIONS, Kernel, Output, Phase, Plan, operands
+from chainrule.codegen.plan import REDUCTIONS, Gemm, Kernel, Output, Phase, Plan, operands
 from chainrule.codegen.scalar import lower
 from chainrule.codegen.views import FLAT, Axis, Terms, is_view, strides
 from chainrule.ir.graph import Equation, Var
@@ -41,17 +41,70 @@ class Slots:
         return self.of.setdefault(key, len(self.of))
 
 
-class KernelWriter:
+class Addresses:
+    """Where the entries of kept values are: pointers of the table, strides, the loops' indices."""
+
+    def __init__(
+        self, plan: Plan, slots: Slots, phase: Phase | None, block: Block, samples: Axis | None
+    ) -> None:
+        self.plan, self.slots, self.phase, self.b, self.samples = plan, slots, phase, block, samples
+        self.at: dict[Axis, Index] = {}
+
+    def in_tile(self, v: Var) -> bool:
+        return self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
+
+    def strides(self, v: Var) -> tuple[int, ...]:
+        """Entries between neighbours along each dimension: in a tile the samples lie next to each other."""
+        if not self.in_tile(v):
+            return strides(v.shape)
+        assert self.phase is not None
+        where = self.plan.axis.dim(v)
+        found, size = [1] * len(v.shape), self.phase.tile
+        for k in reversed(range(len(v.shape))):
+            if k != where:
+                found[k], size = size, size * v.shape[k]
+        return tuple(found)
+
+    def by_axis(self, v: Var, idx: Terms) -> tuple[dict[Axis, int], int]:
+        """Entries between neighbours along each loop, and the place of the first."""
+        flat = idx[:1] == (FLAT,)
+        places = (1,) * (len(idx) - 1) if flat else self.strides(v)
+        found: dict[Axis, int] = {}
+        offset = 0
+        for (axis, step, o), stride in zip(idx[1:] if flat else idx, places, strict=True):
+            offset += o * stride
+            if axis is not None:
+                found[axis] = found.get(axis, 0) + step * stride
+        return found, offset
+
+    def address(self, v: Var, idx: Terms, loops: Container[Axis] | None = None) -> tuple[Index, int]:
+        """Where an entry is, and how far apart those of neighbouring samples are.
+
+        `loops`: only these have an index; the others are at their beginning.
+        """
+        by, offset = self.by_axis(v, idx)
+        apart = by.get(self.samples, 0) if self.samples is not None else 0
+        found = [(self.at[a], stride) for a, stride in by.items() if loops is None or a in loops]
+        if self.phase is not None and apart and not self.in_tile(v):
+            found.append((Index("%start"), apart))
+        key = (v, self.phase.number) if self.in_tile(v) and self.phase else v
+        return self.b.at(self._pointer(key), found, offset, _memory(v, self.b)), apart
+
+    def _pointer(self, key: Any) -> str:
+        slot = self.b.named(f"getelementptr ptr, ptr %table, i64 {self.slots[key]}", 0)
+        return self.b.named(f"load ptr, ptr {slot}, !invariant.load !0", 0)
+
+
+class KernelWriter(Addresses):
     """One kernel → the text of a function `@NAME(ptr %table, i64 %start, i64 %len)`."""
 
     def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
-        self.plan, self.kernel, self.slots, self.phase = plan, kernel, slots, phase
-        self.samples = kernel.axes[-1] if kernel.vector else None
+        self.kernel = kernel
         lanes = LANES[8 * plan.dtype.itemsize] * (4 if kernel.multiplies(plan) else 1)
-        self.b = Block(plan.dtype, lanes if kernel.vector else 1)
+        block = Block(plan.dtype, lanes if kernel.vector else 1)
+        super().__init__(plan, slots, phase, block, kernel.axes[-1] if kernel.vector else None)
         extent = kernel.axes[-1].extent if kernel.vector else 0
         self.partial = bool(kernel.vector and extent % self.b.lanes)
-        self.at: dict[Axis, Index] = {}
         self.memo: dict[tuple[Var, Terms], Value] = {}
         self.mask: Value | None = None
 
@@ -135,7 +188,7 @@ class KernelWriter:
         b.declared[fn] = f"declare {kind} @{fn}({f'{kind}, ' if lead else ''}{t})"
         total = b.fresh()
         b.line(f"{total} = call {flag}{kind} @{fn}({lead}{t} {v.name})", level)
-        address = self._address(o.var, o.idx)[0]
+        address = self.address(o.var, o.idx)[0]
         memory = kind if v.kind == REAL else "i8"
         old, new, out = b.fresh(), b.fresh(), b.fresh()
         b.line(f"{old} = load {memory}, ptr {address.name}", level)
@@ -248,45 +301,10 @@ class KernelWriter:
 
     # --- memory ------------------------------------------------------------------------------------
 
-    def _pointer(self, key: Any) -> str:
-        slot = self.b.named(f"getelementptr ptr, ptr %table, i64 {self.slots[key]}", 0)
-        return self.b.named(f"load ptr, ptr {slot}, !invariant.load !0", 0)
-
-    def _address(self, v: Var, idx: Terms) -> tuple[Index, int]:
-        """Where an entry is, and how far apart those of neighbouring samples are."""
-        tile = self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
-        key = (v, self.phase.number) if tile and self.phase else v
-        if idx[:1] == (FLAT,):
-            terms, places = idx[1:], (1,) * (len(idx) - 1)
-        else:
-            terms, places = idx, self._tile_strides(v) if tile else strides(v.shape)
-        found: list[tuple[Index, int]] = []
-        offset = apart = 0
-        for (axis, step, o), stride in zip(terms, places, strict=True):
-            offset += o * stride
-            if axis is None:
-                continue
-            found.append((self.at[axis], step * stride))
-            if axis is self.samples:
-                apart += step * stride
-                if self.phase is not None and not tile:
-                    found.append((Index("%start"), step * stride))
-        return self.b.at(self._pointer(key), found, offset, _memory(v, self.b)), apart
-
-    def _tile_strides(self, v: Var) -> tuple[int, ...]:
-        """In a tile the samples lie next to each other."""
-        assert self.phase is not None
-        where = self.plan.axis.dim(v)
-        found, size = [1] * len(v.shape), self.phase.tile
-        for k in reversed(range(len(v.shape))):
-            if k != where:
-                found[k], size = size, size * v.shape[k]
-        return tuple(found)
-
     def _load(self, v: Var, idx: Terms) -> Value:
-        address, apart = self._address(v, idx)
+        address, apart = self.address(v, idx)
         t = _memory(v, self.b)
-        in_tile = self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
+        in_tile = self.in_tile(v)
         if self.b.lanes == 1 or apart == 0:
             one = self.b.named(f"load {t}, ptr {address.name}", address.level)
             return self._as_value(self._repeated(one, t, address.level), v, address.level)
@@ -303,10 +321,10 @@ class KernelWriter:
 
     def _store(self, v: Var, idx: Terms, value: Value) -> None:
         b = self.b
-        address, apart = self._address(v, idx)
+        address, apart = self.address(v, idx)
         t = _memory(v, b)
         level = len(b.levels) - 1
-        in_tile = self.phase is not None and v not in self.plan.places
+        in_tile = self.in_tile(v)
         vector = f"<{b.lanes} x {t}>" if b.lanes > 1 else t
         name = value.name
         if value.kind == TRUTH:
@@ -360,6 +378,90 @@ class KernelWriter:
         return Value(self.b, self.b.named(f"icmp ne {t} {name}, {zero}", level), TRUTH, level)
 
 
+_GEMM = "declare void @{}(ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr, ptr)"
+
+
+class GemmWriter(Addresses):
+    """One product → the text of a function that calls BLAS, for each place of the batch.
+
+    BLAS counts along columns first: a matrix of ours is its transpose there, so out = left·right is called as
+    outᵀ = rightᵀ·leftᵀ.
+    """
+
+    def __init__(self, plan: Plan, gemm: Gemm, slots: Slots, phase: Phase) -> None:
+        samples = gemm.k if gemm.output.combine else gemm.n
+        super().__init__(plan, slots, phase, Block(plan.dtype, 1), samples)
+        self.gemm = gemm
+        self.fn = "dgemm" if plan.dtype.itemsize == 8 else "sgemm"
+
+    def text(self, name: str) -> str:
+        self._nest(list(self.gemm.batch))
+        self.b.declared[self.fn] = _GEMM.format(self.fn)
+        self.b.called.add(self.fn)
+        head = [f"  %{n} = alloca i32" for n in ("rows", "columns", "depth", "lda", "ldb", "ldc")]
+        head += [
+            f"  %one = alloca {self.b.real}",
+            f"  %beta = alloca {self.b.real}",
+            "  %ta = alloca i8",
+            "  %tb = alloca i8",
+        ]
+        lines = [*head, *self.b.levels[0].lines]
+        return "\n".join([f"define internal void @{name}(ptr %table, i64 %start, i64 %len) {{", "entry:", *lines,
+                          "  ret void", "}"])  # fmt: skip
+
+    def _nest(self, batch: list[Axis]) -> None:
+        if not batch:
+            self._call()
+            return
+
+        def body(i: Index) -> list[Value]:
+            self.at[batch[0]] = i
+            self._nest(batch[1:])
+            return []
+
+        self.b.loop(Index(str(batch[0].extent)), 1, [], body)
+
+    def _call(self) -> None:
+        g, b, level = self.gemm, self.b, len(self.b.levels) - 1
+        b.line("%short = trunc i64 %len to i32", level)
+        extents = {a: "%short" if a is self.samples else str(a.extent) for a in (g.m, g.n, g.k)}
+        (right, tb, ldb), (left, ta, lda) = self._matrix(g.right, g.k, g.n), self._matrix(g.left, g.m, g.k)
+        by, _ = self.by_axis(g.output.var, g.output.idx)
+        out, _ = self.address(g.output.var, g.output.idx, set(g.batch))
+        numbers = {
+            "rows": extents[g.n],
+            "columns": extents[g.m],
+            "depth": extents[g.k],
+            "lda": ldb,
+            "ldb": lda,
+            "ldc": by[g.m],
+        }
+        for name, n in numbers.items():
+            b.line(f"store i32 {n}, ptr %{name}", level)
+        for name, letter in (("ta", tb), ("tb", ta)):
+            b.line(f"store i8 {ord(letter)}, ptr %{name}", level)
+        one, zero = literal(1.0, b.dtype), literal(0.0, b.dtype)
+        b.line(f"store {b.real} {one}, ptr %one", level)
+        beta = zero
+        if g.output.combine:
+            first = b.named("icmp eq i64 %start, 0", 0)
+            beta = b.named(f"select i1 {first}, {b.real} {zero}, {b.real} {one}", 0)
+        b.line(f"store {b.real} {beta}, ptr %beta", level)
+        args = f"ptr %ta, ptr %tb, ptr %rows, ptr %columns, ptr %depth, ptr %one, ptr {right.name}, ptr %lda"
+        b.line(
+            f"call void @{self.fn}({args}, ptr {left.name}, ptr %ldb, ptr %beta, ptr {out.name}, ptr %ldc)",
+            level,
+        )
+
+    def _matrix(self, read: tuple[Var, Terms], rows: Axis, columns: Axis) -> tuple[Index, str, int]:
+        """Address, letter of BLAS and leading dimension of a matrix whose rows or columns are next to each other."""
+        by, _ = self.by_axis(*read)
+        at, _ = self.address(*read, set(self.gemm.batch))
+        if by[columns] == 1:
+            return at, "N", max(by[rows], 1)
+        return at, "T", by[columns]
+
+
 def _kind(v: Var) -> str:
     return TRUTH if v.dtype.kind == "b" else REAL
 
@@ -386,8 +488,12 @@ def native(
     lines: list[str] = []
     label = "entry"
 
-    def add(kernel: Kernel, phase: Phase | None) -> str:
-        writer = KernelWriter(plan, kernel, slots, phase)
+    def add(kernel: Kernel | Gemm, phase: Phase | None) -> str:
+        if isinstance(kernel, Gemm):
+            assert phase is not None
+            writer: Any = GemmWriter(plan, kernel, slots, phase)
+        else:
+            writer = KernelWriter(plan, kernel, slots, phase)
         fn = f"{name}.{len(texts)}"
         texts.append(writer.text(fn))
         declared.update(writer.b.declared)

@@ -40,15 +40,31 @@ def _engine() -> tuple[Any, Any]:
     return machine, llvm.create_lljit_compiler(machine)
 
 
+BLAS = frozenset({"dgemm", "sgemm"})
+
+
 @cache
 def _address(name: str) -> int:
-    """Address of a function of libm."""
+    """Address of a function of libm, or of the BLAS that SciPy ships."""
+    if name in BLAS:
+        return _capsule(name)
     libm = ctypes.CDLL(None)
     if not hasattr(libm, name):
         from ctypes.util import find_library
 
         libm = ctypes.CDLL(find_library("m"))
     return ctypes.cast(getattr(libm, name), ctypes.c_void_p).value or 0
+
+
+def _capsule(name: str) -> int:
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__[name]
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
+    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
+    return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
 
 
 class Module:
@@ -58,7 +74,7 @@ class Module:
         The LLVM text it was made from.
     """
 
-    def __init__(self, text: str, functions: list[str], libm: list[str]) -> None:
+    def __init__(self, text: str, functions: list[str], externals: list[str]) -> None:
         import llvmlite.binding as llvm
 
         self.text = text
@@ -70,7 +86,7 @@ class Module:
             library = llvm.JITLibraryBuilder().add_object_img(self._object)
             for name in functions:
                 library.export_symbol(name)
-            for name in libm:
+            for name in externals:
                 library.import_symbol(name, _address(name))
             self._tracker = library.link(jit, next(_names))
 

@@ -39,6 +39,7 @@ _TILE_BYTES = (
     192 * 1024
 )  # of the values kept for a tile: they and what is read stay in the second-level cache
 _TILE_MOST = 4096
+_PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 _SMALL = 40  # operations: what is inlined twice is not longer
 
 
@@ -81,13 +82,37 @@ class Kernel:
 
 
 @dataclass(eq=False)
+class Gemm:
+    """A product of matrices that BLAS computes on each tile: out[…, m, n] = Σₖ left[…, m, k] · right[…, k, n].
+
+    batch, m, n, k
+        Loops; n or k is along the samples.
+    left, right
+        What is read, and at which entries.
+    """
+
+    output: Output
+    batch: list[Axis]
+    m: Axis
+    n: Axis
+    k: Axis
+    left: Read
+    right: Read
+    phase: int
+
+    @property
+    def outputs(self) -> list[Output]:
+        return [self.output]
+
+
+@dataclass(eq=False)
 class Phase:
-    """Kernels that run one after the other on each tile."""
+    """Kernels and products that run one after the other on each tile."""
 
     number: int
     samples: int
     tile: int
-    kernels: list[Kernel]
+    kernels: list[Kernel | Gemm]
 
 
 @dataclass(eq=False)
@@ -120,8 +145,10 @@ class Plan:
         self.dtype = _real_dtype(graph)
         self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
         self.axis = SampleAxis(graph, self.calls, long)
+        self.products = {e for e in graph.equations if e not in self.calls and self._is_product(e)}
         self.places: dict[Var, str] = {}
         self.tiles: dict[int, set[Var]] = {}
+        self.kept: set[Var] = set()  # in the tiles of every phase that reads them
         self.ready: dict[Var, int] = {}
         self.steps: list[Kernel | Phase | Call] = []
         self._order = {e: k for k, e in enumerate(graph.equations)}
@@ -147,6 +174,24 @@ class Plan:
         if e.name == "dot_general":
             return any(self.axis.dim(v) in c for v, c in zip(e.inputs, e.params["contract"], strict=True))
         return False
+
+    def _is_product(self, e: Equation) -> bool:
+        """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
+        if e.name != "dot_general":
+            return False
+        _, free_x, free_y, contracted = dot_axes(e)
+        if len(free_x) != 1 or len(free_y) != 1 or len(contracted) != 1:
+            return False
+        along = [self.axis.dim(v) for v in e.inputs]
+        (cx, cy), (bx, by) = e.params["contract"], e.params["batch"]
+        if along[0] in bx or along[1] in by or along == [None, None]:
+            return False
+        if self._sums_samples(e):
+            return along == [cx[0], cy[0]] and free_x[0].extent * free_y[0].extent >= _PRODUCT
+        if None not in along:
+            return False
+        other = free_x[0] if along[0] is None else free_y[0]
+        return other.extent * contracted[0].extent >= _PRODUCT
 
     def _time(self) -> None:
         """Phase of each value: in which it can be computed, along the samples, or before which it is there."""
@@ -182,10 +227,17 @@ class Plan:
                 self.places[e.outs[0]] = "sum"
             elif e.name == "reshape" and not is_view(e):
                 self._keep(e.inputs[0])
+        for e in self.products:
+            for v in e.inputs:
+                base = self.behind(v)
+                if not self.is_array(base):
+                    self._tile(base) if self.is_tiled(base) else self._keep(base)
+            if self.is_tiled(e.outs[0]):
+                self._tile(e.outs[0])
         uses = self._uses(self.graph.equations)
         for e in self.graph.equations:
             v = e.outs[0]
-            if v in self.places or e in self.calls or is_view(e):
+            if v in self.places or v in self.kept or e in self.calls or is_view(e):
                 continue
             readers = uses.get(v, [])
             if self.is_tiled(v):
@@ -198,6 +250,11 @@ class Plan:
                 self.places[v] = "whole"
         for p in range(max(self.ready.values(), default=0) + 1):
             self._place_tiles(p)
+
+    def _tile(self, v: Var) -> None:
+        """A place in the tiles for v, unless it is an array."""
+        if v not in self.places:
+            self.kept.add(v)
 
     def _keep(self, v: Var) -> None:
         """An array for v; for what a view is made of, if v is one that cannot be read otherwise."""
@@ -295,7 +352,7 @@ class Plan:
         self.tiles[p] = {
             e.outs[0] for e in order
             if self.is_tiled(e.outs[0]) and e.outs[0] not in self.places and not is_view(e)
-            and self._worth_keeping(e, uses.get(e.outs[0], []))
+            and (e.outs[0] in self.kept or self._worth_keeping(e, uses.get(e.outs[0], [])))
         }  # fmt: skip
 
     def _is_root(self, e: Equation, p: int) -> bool:
@@ -326,11 +383,14 @@ class Plan:
             kernels: list[Any] = []
             for e in self.graph.equations:
                 if e.outs[0] in self.tiles[p] or self._is_root(e, p):
-                    self._add(kernels, self._kernel(e, p))
+                    if e in self.products:
+                        kernels.append(self._product(e, p))
+                    else:
+                        self._add(kernels, self._kernel(e, p))
             if kernels:
-                self.steps.append(Phase(p, self.axis.extent, self._tile(p), kernels))
+                self.steps.append(Phase(p, self.axis.extent, self._length(p), kernels))
 
-    def _tile(self, p: int) -> int:
+    def _length(self, p: int) -> int:
         """Samples in a tile: a multiple of 16, as many as the cache holds of what is kept."""
         per_sample = sum(v.type.size // self.axis.extent for v in self.tiles[p]) * self.dtype.itemsize
         most = _TILE_BYTES // per_sample if per_sample else self._most
@@ -350,6 +410,24 @@ class Plan:
         outer = [a for k, a in enumerate(axes) if not inner or k != where]
         vector = bool(inner) and (phase is not None or inner[0].extent > 1)
         return Kernel((*outer, *inner), vector, phase, [out])
+
+    def _product(self, e: Equation, phase: int) -> Gemm:
+        batch, (m,), (n,), (k,) = dot_axes(e)
+        idx = identity([*batch, m, n])
+        left, right = zip(e.inputs, dot_idx(e, idx, identity([k])), strict=True)
+        combine = "add" if self._sums_samples(e) else None
+        place = "sum" if combine else "whole" if e.outs[0] in self.places else "tile"
+        out = Output(e.outs[0], idx, place, combine, [left, right])
+        if combine is None and self.axis.dim(e.inputs[0]) is not None:  # the samples are rows: as columns
+            m, n, left, right = n, m, right, left
+        return Gemm(out, batch, m, n, k, self.in_memory(left, phase), self.in_memory(right, phase), phase)
+
+    def in_memory(self, read: Read, phase: int) -> Read:
+        """The kept value behind views, and its entry."""
+        v, idx = read
+        while not self.is_array(v) and not self.is_kept(v, phase):
+            ((v, idx),) = operands(self.made[v], idx)
+        return v, idx
 
     def _summed(self, e: Equation) -> tuple[list[Axis], int, Output]:
         """Loops over what is summed, which of them is along the samples, and what they add up."""
@@ -396,7 +474,7 @@ class Plan:
         return True
 
     def _writes(self, step: Any) -> set[Var]:
-        if step.__class__ is Kernel:
+        if isinstance(step, Kernel | Gemm):
             return {o.var for o in step.outputs}
         if step.__class__ is Call:
             return set(step.equation.outs)
