@@ -290,6 +290,11 @@ def _accepted(p: Primitive) -> tuple[int, float, frozenset[str], frozenset[str] 
     return least, most, frozenset(needed), None if open_ended else frozenset(known)
 
 
+def needed_parameters(p: Primitive) -> frozenset[str]:
+    """Names of the parameters that a primitive must be given."""
+    return _accepted(p)[2]
+
+
 def _parameters(fn: Any) -> list[inspect.Parameter]:
     if fn is None or isinstance(fn, np.ufunc) or not inspect.isfunction(fn):
         return []

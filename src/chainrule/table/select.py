@@ -82,7 +82,8 @@ def _isclose_float(x: float, y: float, *, rtol: float, atol: float, equal_nan: b
 
 
 isclose = elementwise(
-    "isclose", "x y", np.isclose, None, scalar=_isclose_float, result="bool",
+    "isclose", "x y", lambda x, y, *, rtol, atol, equal_nan: np.isclose(x, y, rtol, atol, equal_nan), None,
+    scalar=_isclose_float, result="bool",
     text="isclose($x, $y)", latex=r"|$x - $y| \le $atol + $rtol \cdot |$y|",
     doc="Whether |x - y| <= atol + rtol·|y|; equal infinities are close, NaN only with `equal_nan`.",
     samples=(dict(at=(1.0, 1.000001), rtol=1e-5, atol=1e-8, equal_nan=False),

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.ir.emitter import Emitter
-from chainrule.ir.graph import Graph, Var
+from chainrule.ir.graph import Graph, Var, needed_parameters
 from chainrule.ir.types import Type
 from chainrule.table.primitive import TABLE, Primitive
 
@@ -123,15 +123,16 @@ def _pick(rng: np.random.Generator, values: Values, good: Callable[[Var, Any], b
     return found[rng.integers(len(found))] if found else None
 
 
-_UNARY = [
-    p for p in TABLE.values()
-    if p.kind == "elementwise" and len(p.inputs) == 1 and p.result != "bool" and p.rule is not None
-    and p.name not in ("integer_pow", "clamp", "edge")
-]  # fmt: skip
-_BINARY = [
-    p for p in TABLE.values()
-    if p.kind == "elementwise" and len(p.inputs) == 2 and p.result != "bool" and p.rule is not None
-]  # fmt: skip
+def _plain(inputs: int) -> list[Primitive]:
+    """Elementwise primitives of so many inputs that are differentiable and need no parameters."""
+    return [
+        p for p in TABLE.values()
+        if p.kind == "elementwise" and len(p.inputs) == inputs and p.result != "bool" and p.rule is not None
+        and not needed_parameters(p)
+    ]  # fmt: skip
+
+
+_UNARY, _BINARY = _plain(1), _plain(2)
 
 
 def _inside(p: Primitive, k: int, value: Any) -> bool:
