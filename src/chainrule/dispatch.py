@@ -315,7 +315,7 @@ class Plan:
 @cache
 def plan_for(p: Primitive, tracked: tuple[bool, ...], complex_: bool, floats: bool) -> Plan | None:
     """None: no gradient flows to any input. `floats`: all values are Python floats."""
-    names = _names(p, len(tracked))
+    names = input_names(p, len(tracked))
     skip = nondifferentiable(p)
     wanted = tuple(t and n not in skip for n, t in zip(names, tracked, strict=True))
     if not any(wanted):
@@ -325,7 +325,7 @@ def plan_for(p: Primitive, tracked: tuple[bool, ...], complex_: bool, floats: bo
     return Plan(tuple(n in reads for n in names), "out" in reads, pull)
 
 
-def _names(p: Primitive, count: int) -> tuple[str, ...]:
+def input_names(p: Primitive, count: int) -> tuple[str, ...]:
     """Input names, a starred one repeated."""
     if p.inputs and p.inputs[-1].startswith("*"):
         return (*p.inputs[:-1], *[p.inputs[-1]] * (count - len(p.inputs) + 1))

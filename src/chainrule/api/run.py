@@ -14,7 +14,8 @@ import numpy as np
 from chainrule import dispatch
 from chainrule.api import trees
 from chainrule.dispatch import Handle, node_of, wrap
-from chainrule.eager.backward import _gradient_tensor, collect, pull_back, push_forward, restrict
+from chainrule.eager.backward import _gradient_tensor, collect, pull_back, restrict
+from chainrule.eager.forward import push_forward
 from chainrule.errors import ArgumentError, ChainruleError, NotScalarError, ShapeError
 from chainrule.ops import creation
 from chainrule.table.primitive import TABLE

@@ -1,4 +1,4 @@
-"""backward, autograd.grad, and the forward walk on the tape.
+"""backward and autograd.grad: the reverse walk on the tape (the forward walk: eager/forward.py).
 
 Cotangents are plain numbers, walked with compiled pullbacks; only where a derivative is itself to be differentiated
 (create_graph) are they Tensors. Plain numbers carry no masks: if a NaN arrives at an input and a selecting
@@ -32,13 +32,14 @@ from chainrule.errors import (
 from chainrule.ir.types import type_of
 from chainrule.source import Source, here
 from chainrule.table.primitive import TABLE, Linear, values_read
-from chainrule.tape import numbers
+from chainrule.tape import numbers, segments
 from chainrule.tape.memory import written_after
 from chainrule.tape.modes import enable_grad, no_grad
-from chainrule.tape.node import Leaf, Node, ScopedNode, leaf, small
+from chainrule.tape.node import Leaf, Node, ScopedNode, leaf
 from chainrule.tape.pull import ARRAYS, Freed, freed, general_pull, settle
-from chainrule.transforms.derive import join, pullback, pushforward
-from chainrule.transforms.walk import forward, reverse
+from chainrule.tape.segments import Dropped, forget, pull_again, values_of
+from chainrule.transforms.derive import join, pullback
+from chainrule.transforms.walk import reverse
 
 Ct = Any
 # Rare things live in side tables. `.data` is the plain dict inside: its truth costs nothing on the ordinary way.
@@ -139,7 +140,7 @@ _COPIED = {"index", "*index"}
 def _reads(n: Node) -> list[tuple[str, Node | None, Any]]:
     """What the pullback of a node reads: name, node (None: a constant) and value."""
     p = n.p
-    given = list(zip(p.inputs, n.parents, n.args, strict=False))
+    given = list(zip(dispatch.input_names(p, len(n.parents)), n.parents, n.args, strict=True))
     wanted = tuple(i for i, q, _ in given if q is not None and q.pull is not None)
     reads = values_read(p, wanted if not p.inputs[0].startswith("*") else p.inputs)
     reads = reads - _COPIED  # of an index every operation keeps a copy of its own
@@ -182,8 +183,9 @@ def plain_pull(written: set[Node]) -> Callable[[Node, Ct], Any]:
     """The pull on plain numbers, with the composites in `written` by the chain rule."""
 
     def pull(n: Node, ct: Ct) -> Any:
-        as_written = n in written and n.pull.__class__ is not Freed
-        return general_pull(n, ct) if as_written else n.pull(n, ct)  # type: ignore[misc]
+        if n not in written or n.pull.__class__ is Freed:
+            return n.pull(n, ct)  # type: ignore[misc]
+        return pull_again(n, ct, general_pull) if n.pull.__class__ is Dropped else general_pull(n, ct)
 
     return pull
 
@@ -197,23 +199,23 @@ def domain_pull(
         if n.pull.__class__ is Freed:
             raise freed(n)
         ct, mask = pair
-        parents = n.parents
+        parents, have = n.parents, values_of(n)
         if n.reading is not None and n not in written:
             q, x = TABLE[n.reading.name], n.reading.x
-            value = lift(x.value, x.node)
+            value = lift(have.reading.x.value, x.node)  # type: ignore[union-attr]
             out = emit(q.name, value, **n.reading.params)
             pulled = pullback(q, (value,), out, n.reading.params, ct, mask, (True,), emit)
             return [(x.node, (c, m)) for _, c, m in pulled]
-        args = [lift(v, q) for v, q in zip(n.args, parents, strict=True)]
+        args = [lift(v, q) for v, q in zip(have.args, parents, strict=True)]
         wanted = [q is not None and q.pull is not None for q in parents]
-        indicator = [_is_indicator(q) for q in parents] if n.p.name == "mul" else ()
-        pulled = pullback(n.p, args, lift(n.out, n), n.params or {}, ct, mask, wanted, emit, indicator)
+        indicator = [is_indicator(q) for q in parents] if n.p.name == "mul" else ()
+        pulled = pullback(n.p, args, lift(have.out, n), have.params or {}, ct, mask, wanted, emit, indicator)
         return [(parents[k], (c, m)) for k, c, m in pulled]
 
     return pull
 
 
-def _is_indicator(q: Node | None) -> bool:
+def is_indicator(q: Node | None) -> bool:
     """Whether a value is a truth value cast to numbers."""
     return q is not None and q.name == "cast" and type_of(q.x).dtype == np.bool_
 
@@ -251,16 +253,20 @@ def pull_back(
     composites = ScopedNode in set(map(type, order))
     if composites and (watched or keep):
         written |= _asked_inside(order, keep)
-    if create_graph:
-        with enable_grad():
-            return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
-    with numbers.quiet():
-        if watched and any(_may_mask(n) for n in steps):
-            return _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number), steps
-        cts = _walk_plain(roots, order, steps, keep, written, watched or bool(keep), composites)
-        if _doubtful(cts.values(), steps):
-            cts = _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number)
-    return cts, steps
+    repeated = segments.depth()
+    try:
+        if create_graph:
+            with enable_grad():
+                return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
+        with numbers.quiet():
+            if watched and any(_may_mask(n) for n in steps):
+                return _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number), steps
+            cts = _walk_plain(roots, order, steps, keep, written, watched or bool(keep), composites)
+            if _doubtful(cts.values(), steps):
+                cts = _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number)
+        return cts, steps
+    finally:
+        segments.done(repeated)
 
 
 _NOBODY: frozenset[Node] = frozenset()
@@ -360,7 +366,7 @@ def _may_mask(n: Node) -> bool:
     return (
         n.p.selects
         or (isinstance(rule, Linear) and rule.holes)
-        or (n.p.name == "mul" and any(map(_is_indicator, n.parents)))
+        or (n.p.name == "mul" and any(map(is_indicator, n.parents)))
     )
 
 
@@ -447,17 +453,7 @@ def release(steps: Iterable[Node], source: Source) -> None:
         if reads:
             n.pull = freed_here
             if reads == ARRAYS:
-                _forget(n)
-
-
-def _forget(n: Node) -> None:
-    def shrink(v: Any) -> Any:
-        return small(v) if hasattr(v, "nbytes") else v
-
-    n.x = tuple(map(shrink, n.x)) if n.x.__class__ is tuple else shrink(n.x)
-    n.y, n.out = shrink(n.y), shrink(n.out)
-    if n.reading is not None:
-        n.reading = n.reading._replace(x=dispatch.Operand(n.reading.x.node, shrink(n.reading.x.value)))
+                forget(n)
 
 
 _REMEMBERED = 16  # contributions to a gradient that `why` can list: the first ones and the last one
@@ -671,36 +667,4 @@ def _recorded(ct: Any, n: Node) -> Any:
     return g
 
 
-# --- forward mode ------------------------------------------------------------------------------------
-
-
-def push_forward(roots: Sequence[Node], tangents: dict[Node, Any], recorded: bool) -> dict[Node, Any]:
-    """Tangents of the roots that depend on some nodes, given tangents of these: the tape walked upwards."""
-    order = restrict(collect(roots), set(tangents))
-    steps = [n for n in reversed(order) if n.p is not None and n not in tangents]
-    written = check_overwritten(list(reversed(steps)))
-    emit, lift = (dispatch.emit, lift_tensor) if recorded else (numbers.emit, lift_number)
-    ts = dict(tangents)
-
-    def push(n: Node, ts: dict[Any, Any]) -> list[tuple[Node, Any]]:
-        if n.pull.__class__ is Freed:
-            raise freed(n)
-        if n.reading is not None and n not in written:
-            q, x = TABLE[n.reading.name], n.reading.x
-            if x.node not in ts:
-                return []
-            value = lift(x.value, x.node)
-            out = emit(q.name, value, **n.reading.params)
-            return [(n, pushforward(q, (value,), out, n.reading.params, (ts[x.node],), emit))]
-        args = [lift(v, q) for v, q in zip(n.args, n.parents, strict=True)]
-        tangents = [ts.get(q) for q in n.parents]
-        indicator = [_is_indicator(q) for q in n.parents] if n.p.name == "mul" else ()
-        t = pushforward(n.p, args, lift(n.out, n), n.params or {}, tangents, emit, indicator)
-        return [] if t is None else [(n, t)]
-
-    with np.errstate(all="ignore"), enable_grad():
-        forward(steps, ts, push)
-    return {n: ts[n] for n in roots if n in ts}
-
-
-__all__ = ["backward", "grad", "pull_back", "push_forward"]
+__all__ = ["backward", "grad", "pull_back"]

@@ -73,10 +73,25 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """A rule given by a user: `jvp` or `vjp` (or both) as programs."""
+    """A rule given by a user, as programs; one that is None is refused by name.
+
+    jvp
+        `push(emit, args, tangents, out, **params)` → tangent of `out`; a tangent that is None is zero.
+    vjp
+        `pull(emit, args, out, ct, wanted, **params)` → a cotangent for each argument, None where it is not wanted.
+    keeps
+        Whether the rule reads the arguments and `out`; if not, they are not kept.
+    elementwise
+        Entry i of the output depends on entry i of each argument only.
+    release
+        ``release(params)`` lets go what the rule itself has kept; None where it keeps nothing.
+    """
 
     jvp: Callable[..., Any] | None = None
     vjp: Callable[..., Any] | None = None
+    keeps: bool = True
+    elementwise: bool = False
+    release: Callable[[dict[str, Any]], None] | None = None
 
 
 Rule = Partials | Linear | Jvp | Body | Custom
@@ -226,6 +241,8 @@ def values_read(p: Primitive, wanted: tuple[str, ...]) -> frozenset[str]:
     if isinstance(rule, Linear):
         fns = [(w, rule.transpose[w]) for w in wanted if w in rule.transpose]
         return frozenset(n for w, fn in fns for n in transpose_reads(fn) if n != w) | _indices(p)
+    if isinstance(rule, Custom) and not rule.keeps:
+        return frozenset()
     return frozenset((*p.inputs, "out"))
 
 

@@ -22,7 +22,7 @@ from chainrule.source import Source
 from chainrule.table.blocks import BLOCK, LARGE
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
 from chainrule.table.index import numpy_key
-from chainrule.table.primitive import TABLE, Partials, Primitive, partials_of, values_read
+from chainrule.table.primitive import TABLE, Custom, Partials, Primitive, partials_of, values_read
 from chainrule.tape import numbers
 from chainrule.tape.kernels import instead
 from chainrule.tape.node import Node
@@ -385,7 +385,8 @@ def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
     if p.nary and names and names[-1].startswith("*"):
         names = (*names[:-1], *[names[-1]] * (len(wanted) - len(names) + 1))
     found = values_read(p, tuple(dict.fromkeys(n for n, w in zip(names, wanted, strict=True) if w)))
-    reads = ARRAYS if found - {"index", "*index"} else NOTHING
+    own = isinstance(p.rule, Custom) and p.rule.release is not None
+    reads = ARRAYS if own or found - {"index", "*index"} else NOTHING
     if p.name == "index":
         return _with_reads(lambda node, ct: index_pull(node, ct), NOTHING)
     if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
