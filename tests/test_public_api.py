@@ -15,7 +15,16 @@ import pytest
 import chainrule as cr
 
 LIST = Path(__file__).with_name("public_api.txt")
-MODULES = ("", "autograd", "autograd.functional", "func", "linalg", "nn.functional", "special")
+MODULES = (
+    "",
+    "autograd",
+    "autograd.functional",
+    "func",
+    "linalg",
+    "nn.functional",
+    "special",
+    "utils.checkpoint",
+)
 
 
 def names_of(module: str) -> list[str]:

@@ -17,6 +17,8 @@ from chainrule import func as func
 from chainrule import linalg as linalg
 from chainrule import nn as nn
 from chainrule import special as special
+from chainrule import utils as utils
+from chainrule.api.checkpoint import checkpoint as checkpoint
 from chainrule.api.gradient import grad as grad
 from chainrule.api.gradient import value_and_grad as value_and_grad
 from chainrule.api.hessian import hessian as hessian

@@ -253,8 +253,7 @@ def pull_back(
     composites = ScopedNode in set(map(type, order))
     if composites and (watched or keep):
         written |= _asked_inside(order, keep)
-    repeated = segments.depth()
-    try:
+    with segments.walking():
         if create_graph:
             with enable_grad():
                 return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
@@ -265,8 +264,6 @@ def pull_back(
             if _doubtful(cts.values(), steps):
                 cts = _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number)
         return cts, steps
-    finally:
-        segments.done(repeated)
 
 
 _NOBODY: frozenset[Node] = frozenset()

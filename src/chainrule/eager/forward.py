@@ -51,12 +51,8 @@ def push_forward(roots: Sequence[Node], tangents: dict[Node, Any], recorded: boo
         t = pushforward(n.p, args, lift(have.out, n), have.params or {}, tangents, emit, indicator)
         return [] if t is None else [(n, t)]
 
-    repeated = segments.depth()
-    try:
-        with np.errstate(all="ignore"), enable_grad():
-            forward(steps, ts, push)
-    finally:
-        segments.done(repeated)
+    with np.errstate(all="ignore"), enable_grad(), segments.walking():
+        forward(steps, ts, push)
     return {n: ts[n] for n in roots if n in ts}
 
 

@@ -49,6 +49,23 @@ class Generator:
         assert self._seed is not None
         return self._seed
 
+    def get_state(self) -> Any:
+        """Where the sequence of numbers stands, for `set_state`."""
+        with self._lock:
+            return self._seed, None if self._random is None else self._random.bit_generator.state
+
+    def set_state(self, state: Any) -> Generator:
+        """Go on from where the sequence stood when `get_state` was called."""
+        with self._lock:
+            seed, position = state
+            if seed is None:
+                self._seed, self._random = None, None
+            else:
+                self.manual_seed(seed)
+                if position is not None:
+                    self._random.bit_generator.state = position
+        return self
+
     def draw(self, how: str, *args: Any, **kwargs: Any) -> Any:
         """Numbers from the method `how` of NumPy's generator."""
         with self._lock:

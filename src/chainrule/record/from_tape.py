@@ -17,6 +17,7 @@ from chainrule.ops import creation
 from chainrule.source import Source, boundary
 from chainrule.tape.modes import enable_grad
 from chainrule.tape.node import Node, ancestors
+from chainrule.tape.segments import values_of, walking
 
 # Note [What a tape does not have]
 # A tape is the record of one run. Where Python looked at a number (`if`, `float(x)`, `x.detach()`, a mask
@@ -101,8 +102,9 @@ def _of_tensors(outs: Sequence[Any], inputs: Sequence[Node] | None) -> Graph:
     if inputs is None:
         inputs = [n for n in order if n.p is None and n.pull is not None]
     reader = _Reader(inputs)
-    for n in order:
-        reader.read(n)
+    with walking():
+        for n in order:
+            reader.read(n)
     g = reader.graph
     g.outputs = [reader.value(t.v, n) for t, n in zip(outs, roots, strict=True)]
     return g
@@ -130,7 +132,10 @@ class _Reader:
         if not any(q in self.vars for q in n.parents if q is not None):
             _check_whole(n)
             return
-        args = [self.argument(n, k, v, q) for k, (v, q) in enumerate(zip(n.args, n.parents, strict=True))]
+        args = [
+            self.argument(n, k, v, q)
+            for k, (v, q) in enumerate(zip(values_of(n).args, n.parents, strict=True))
+        ]
         if n.p.name == "alias":
             self.vars[n] = args[0]
             return

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from weakref import ref
 
-from chainrule.errors import DerivativeError
+from chainrule.errors import DerivativeError, OverwrittenError
 from chainrule.ir.types import type_of
 from chainrule.table.primitive import Custom
 from chainrule.tape.node import Node, next_serial, serial_of, small
@@ -109,15 +109,18 @@ def pull_again(n: Node, ct: Any, pull: Callable[[Node, Any], Pairs] | None = Non
     return [(nodes.get(q, q), c) for q, c in pairs]
 
 
-def depth() -> int:
-    """How many segments are repeated in this thread now; `done` goes back to that."""
-    return len(_state.repeated)
+class walking:
+    """During a walk twins may be made; afterwards this thread holds none but those that it held before."""
 
+    __slots__ = ("_before",)
 
-def done(depth: int) -> None:
-    """A walk is over: let go the twins that were made for it."""
-    if len(_state.repeated) > depth:
-        del _state.repeated[depth:]
+    def __enter__(self) -> None:
+        self._before = tuple(_state.repeated)
+
+    def __exit__(self, *exc: object) -> None:
+        now = _state.repeated
+        if now:
+            now[:] = [a for a, b in zip(now, self._before, strict=False) if a is b]
 
 
 def _repeated(segment: Segment) -> _Twins:
@@ -131,6 +134,7 @@ def _repeated(segment: Segment) -> _Twins:
 
 
 def _repeat(segment: Segment) -> _Twins:
+    _check_outside(segment)
     start, before = next_serial(), _state.running
     _state.running = segment
     try:
@@ -144,16 +148,32 @@ def _repeat(segment: Segment) -> _Twins:
     for r, twin in zip(segment.nodes, again, strict=True):
         n = r()
         if n is not None:  # else nothing depends on it any more
-            _check_twin(n, twin)
+            _check_twin(n, twin, segment.start)
             twins[n] = twin
     return _Twins(segment, twins)
 
 
-def _check_twin(n: Node, twin: Node) -> None:
+def _check_twin(n: Node, twin: Node, start: int) -> None:
     if n.p is not twin.p or type_of(n.out) != type_of(twin.out):
         raise not_repeated(
             f"{n.name} of {type_of(n.out)} at {n.source}, then {twin.name} of {type_of(twin.out)} at {twin.source}"
         )
+    for q, again in zip(n.parents, twin.parents, strict=True):
+        if q is not None and q.pull is not None and q.serial <= start and again is not q:
+            raise not_repeated(f"{n.name} at {n.source} reads another tensor")
+
+
+def _check_outside(segment: Segment) -> None:
+    """Refuse to repeat a call that reads a tensor which was changed in place since."""
+    for n in filter(None, (r() for r in segment.nodes)):
+        for q in n.parents:
+            changed = None if q is None else getattr(q, "overwritten", None)
+            if changed is not None and q.serial <= segment.start < changed[0]:
+                raise OverwrittenError(
+                    "a tensor that a checkpointed function reads was changed in place, and the function must run again",
+                    given=f"{n.name} at {n.source} reads it; changed in place at {changed[1]}",
+                    fix="change it after the backward pass, or compute a new tensor instead",
+                )  # fmt: skip
 
 
 def not_repeated(given: str) -> DerivativeError:
@@ -182,11 +202,10 @@ def _shrink(v: Any) -> Any:
 __all__ = [
     "Dropped",
     "Segment",
-    "depth",
-    "done",
     "forget",
     "not_repeated",
     "pull_again",
     "recorded_since",
     "values_of",
+    "walking",
 ]
