@@ -14,7 +14,7 @@ GROUND = {"errors", "source", "config"}
 GRAPHS = GROUND | {"table", "ir"}
 ENGINE = GRAPHS | {"transforms", "passes", "codegen", "tape", "dispatch", "quick", "ops", "eager", "record"}
 PYTHON = ENGINE | {"api", "testing", "optim"}
-TORCH_NAMES = {"autograd", "func", "linalg", "nn", "special", "fft", "random", "utils"}
+TORCH_NAMES = {"autograd", "cuda", "func", "linalg", "nn", "special", "fft", "random", "utils"}
 PUBLIC = ""  # the package itself, as in `from chainrule import grad`
 
 # A folder or file of src/chainrule -> what it may import of ours besides itself.

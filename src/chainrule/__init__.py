@@ -13,6 +13,7 @@ import math as _math
 import numpy as _np
 
 from chainrule import autograd as autograd
+from chainrule import cuda as cuda
 from chainrule import func as func
 from chainrule import linalg as linalg
 from chainrule import nn as nn
@@ -42,6 +43,7 @@ from chainrule.ops.elementwise import *  # noqa: F403
 from chainrule.ops.index import *  # noqa: F403
 from chainrule.ops.join import *  # noqa: F403
 from chainrule.ops.norm import *  # noqa: F403
+from chainrule.ops.queries import *  # noqa: F403
 from chainrule.ops.random_numbers import *  # noqa: F403
 from chainrule.ops.reduce import *  # noqa: F403
 from chainrule.ops.repeat import *  # noqa: F403
@@ -81,6 +83,8 @@ _LAZY = {
     "graph": "chainrule.insight.picture",
     "graph_of": "chainrule.record.from_tape",
     "minimize": "chainrule.optim",
+    "load": "chainrule.eager.saving",
+    "save": "chainrule.eager.saving",
     "plot": "chainrule.insight.plots",
     "plot_descent": "chainrule.optim.picture",
 }

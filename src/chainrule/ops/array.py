@@ -81,7 +81,8 @@ def unflatten(input: Any, dim: int, sizes: Sequence[int]) -> Any:
 def squeeze(input: Any, dim: Any = None) -> Any:
     """Without the dimensions of length 1 (all, or those named)."""
     x = as_tensor(input)
-    chosen = range(x.dim()) if dim is None else dims(dim, x.dim())
+    none = isinstance(dim, tuple | list) and not dim
+    chosen = () if none else range(x.dim()) if dim is None else dims(dim, x.dim())
     return bind(
         TABLE["reshape"], x, shape=tuple(n for i, n in enumerate(x.shape) if not (i in chosen and n == 1))
     )

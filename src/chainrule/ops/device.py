@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chainrule.errors import ArgumentError
+from chainrule.source import boundary
 
 DEVICES = ("cpu", "cuda", "mps", "xpu", "hpu", "xla", "meta")
 
@@ -30,6 +31,7 @@ class device(str):
     type = "cpu"
     index = None
 
+    @boundary
     def __new__(cls, type: Any = "cpu", index: int | None = None) -> device:
         check_device(type)
         return super().__new__(cls, "cpu")

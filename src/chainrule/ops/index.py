@@ -124,10 +124,10 @@ def check_whole(i: Any) -> None:
 def gather(input: Any, dim: int, index: Any) -> Any:
     """out[i][j] = input[index[i][j]][j] for dim 0: one entry per line along `dim`."""
     x, i = as_tensor(input), as_tensor(index)
-    if x.dim() == 0:
-        return x
     d = one_dim(dim, x.dim())
     check_whole(i)
+    if x.dim() == 0 or i.dim() == 0 == x.dim() - 1:  # a number counts as a vector with one entry
+        return gather(x.reshape(-1), 0, i.reshape(-1)).reshape(i.shape)
     if not i.numel() and i.dim() != x.dim():
         return x.reshape(-1)[:0].reshape(i.shape)
     if i.dim() != x.dim():
@@ -180,7 +180,12 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
     x, i = as_tensor(input), as_tensor(index)
     d = one_dim(dim, x.dim())
     check_whole(i)
-    return picked(x, [own(i)], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
+    if i.dim() > 1:
+        raise ShapeError("index_select takes a vector of places", given=f"index {list(i.shape)}",
+                         fix="give x.reshape(-1) as index, or use x[index]")  # fmt: skip
+    if x.dim() == 0:
+        return index_select(x.reshape(1), 0, i).reshape(()) if i.numel() == 1 else x.reshape(1)[i]
+    return picked(x, [own(i.reshape(-1))], spec=(*(("slice", None, None, None),) * d, ("array", 0)))
 
 
 @operation

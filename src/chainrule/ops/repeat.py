@@ -155,11 +155,12 @@ def repeat_interleave(
 
 # --- pad ---------------------------------------------------------------------------------------------
 
-# Where the entry at place i of a padded dimension of length n comes from; i runs from -before to n + after - 1.
+# Where the entry at place i of a padded dimension of length n comes from; i runs from -before to n + after - 1. What a
+# negative width cuts off stays outside of a:b; a circle closes without it.
 _SOURCES = {
-    "reflect": lambda i, n: (n - 1) - np.abs((n - 1) - np.abs(i) % max(2 * (n - 1), 1)),
-    "replicate": lambda i, n: np.clip(i, 0, n - 1),
-    "circular": lambda i, n: i % n,
+    "reflect": lambda i, n, a, b: (n - 1) - np.abs((n - 1) - np.abs(i) % max(2 * (n - 1), 1)),
+    "replicate": lambda i, n, a, b: np.clip(i, 0, n - 1),
+    "circular": lambda i, n, a, b: a + (i - a) % max(b - a, 1),
 }
 
 
@@ -205,7 +206,7 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
         if before or after:
             _check_width(x, d, before, after, mode)
             n = x.shape[d]
-            places = _SOURCES[mode](np.arange(-before, n + after), n)
+            places = _SOURCES[mode](np.arange(-before, n + after), n, max(-before, 0), n - max(-after, 0))
             out = bind(TABLE["index"], out, places, spec=along(d, ("array", 0)))
     return x.clone() if out is x else out
 

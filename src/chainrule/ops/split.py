@@ -175,7 +175,7 @@ def unfold(input: Any, dimension: int, size: int, step: int = 1) -> Any:
     """
     x = as_tensor(input)
     if x.dim() == 0:
-        x = x.reshape(1)
+        return unfold(x.reshape(1), dimension, size, step)[0]
     return bind(TABLE["windows"], x, axis=one_dim(dimension, x.dim(), "dimension"), size=size, step=step)
 
 
