@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError, DataError
 from chainrule.insight.naming import Variable, Variables
+from chainrule.insight.words import a
 from chainrule.ops.creation import tensor
 from chainrule.tape.modes import enable_grad
 from chainrule.tape.promote import get_default_dtype
@@ -27,19 +28,21 @@ def at_point(f: Callable[..., Any], point: Sequence[Any]) -> tuple[Handle, list[
         out = f(*leaves)
     if not isinstance(out, Handle):
         raise DataError(
-            f"the function returned a {type(out).__name__}, not a Tensor",
+            f"the function returned {a(type(out).__name__)}, not a Tensor",
             fix="return the tensor itself: no .item(), no float(…)",
         )
     return out, leaves
 
 
 def _leaf(v: Any, k: int) -> Handle:
-    a = np.array(v.v if isinstance(v, Handle) else v)
-    if a.dtype.kind not in "buifc":
+    value = np.array(v.v if isinstance(v, Handle) else v)
+    if value.dtype.kind not in "buifc":
         raise DataError(
-            f"argument {k} is a {type(v).__name__}, no number and no array", fix="pass numbers or tensors"
+            f"argument {k} is {a(type(v).__name__)}, no number and no array", fix="pass numbers or tensors"
         )
-    return tensor(a, dtype=a.dtype if a.dtype.kind in "fc" else get_default_dtype(), requires_grad=True)
+    return tensor(
+        value, dtype=value.dtype if value.dtype.kind in "fc" else get_default_dtype(), requires_grad=True
+    )
 
 
 def parameter_names(f: Callable[..., Any], leaves: Sequence[Handle]) -> Variables:

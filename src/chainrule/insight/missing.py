@@ -11,11 +11,12 @@ from chainrule.errors import OverwrittenError
 from chainrule.insight import routes, stops, updates
 from chainrule.insight.answer import Answer
 from chainrule.insight.flow import LOST, Flow, value_at
+from chainrule.insight.history import history_note
 from chainrule.insight.nonfinite import first_overflow
 from chainrule.insight.question import Question
 from chainrule.insight.shown import literal, show
 from chainrule.insight.trace import operand_names, trace
-from chainrule.insight.zeros import on_the_way, readings
+from chainrule.insight.zeros import readings
 from chainrule.ir.types import Type, type_of
 from chainrule.tape.cuts import cuts_of, origin_of
 from chainrule.tape.node import Leaf, Node, ancestors
@@ -35,13 +36,13 @@ def missing(q: Question) -> Answer:
 def _not_reached(q: Question) -> Answer:
     """A result depends on the leaf, and yet it has no gradient."""
     name, root = q.name, q.results[0]
-    out, flow = q.result_name(root), Flow(root)
+    out, flow = q.result_name(root), q.flow_of(root)
     call = f"{out}.backward()" if type_of(root.out).size == 1 else f"{out}.sum().backward()"
     if q.latest not in q.results:
-        cuts = stops.cuts_below(q.n, on_the_way(flow, q.n), q.lost_ways, q)
+        cuts = stops.cuts_below(q.n, flow.way_from(q.n), q.lost_ways, q)
         if cuts is not None:
             return _cut(q, cuts)
-    way = on_the_way(flow, q.n)
+    way = flow.way_from(q.n)
     ct = flow.cotangents().get(q.n)
     would = "" if ct is None or ct is LOST else f" {q.d_of(root)}/d{name} = {show(dense(ct)).text}."
     if stops.passed_through(way) or stops.has_given(flow, root):
@@ -173,7 +174,7 @@ def computed(q: Question) -> Answer:
     if not q.results:
         return _result(q)
     root = q.results[0]
-    flow = Flow(root)
+    flow = q.flow_of(root)
     ct = flow.cotangents().get(n)
     lines = [
         f"None because {name} is not a leaf: it was computed{_how_made(q)}. Gradients are stored in leaves only."
@@ -212,8 +213,8 @@ def _renamed(q: Question, earlier: Node) -> Answer:
 def _result(q: Question) -> Answer:
     """A tensor that nothing in reach was computed from."""
     n, name = q.n, q.name
-    flow = Flow(n)
-    names = operand_names(n, q.variables)
+    flow = q.flow_of(n)
+    names = operand_names(n, q.variables, flow)
     value = show(value_at(n, n.serial))
     line = (
         f"{name} = {value.text} is a result{_how_made(q)}: backward begins at it, and stores gradients in the leaves, "
@@ -246,7 +247,7 @@ def readings_below(flow: Flow, names: object) -> Iterator[str]:
 
 
 def _how_made(q: Question) -> str:
-    tree = trace(q.n, q.variables, name=q.name)
+    tree = q.own_tree
     step = next((s for s in tree.steps if s.id == q.n.serial), None)
     return "" if step is None or step.formula is None else f" ({q.name} = {step.formula.text})"
 
@@ -254,7 +255,7 @@ def _how_made(q: Question) -> str:
 def _delivered(q: Question, root: Node, flow: Flow) -> Iterator[str]:
     """To which leaves the gradient of a computed value was passed on."""
     cts = flow.cotangents()
-    below = trace(q.n, q.variables, name=q.name)
+    below = q.own_tree
     of_root = q.name if root is q.n else q.result_name(root)
     of_root = of_root if type_of(root.out).size == 1 else f"(Σ{of_root})"
     for leaf in (m for m in ancestors(q.n) if m.p is None and m.pull is not None):
@@ -305,7 +306,7 @@ def untracked(q: Question) -> Answer:
                      f"  {origin.source}"]  # fmt: skip
             return q.say("cut", lines, place=origin.source, fix=stops.way_out(origin.how))
     lines = [f"None because nothing that {name} was computed from requires a gradient ({n.source.place}).",
-             *stops.history_note(n)]  # fmt: skip
+             *history_note(n)]  # fmt: skip
     return q.say(
         "untracked", lines, place=n.source, fix="To get one: make the input with requires_grad=True."
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import itertools
+import linecache
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any, NamedTuple
 
 from chainrule.dispatch import Handle
+from chainrule.source import Source
 from chainrule.tape.node import Node
 
 _LETTERS = ("u", "p", "q", "r", "s", "v", "g", "h")  # of computed values; t is kept for unnamed leaves
@@ -96,6 +99,36 @@ def _inside(name: str, value: Any) -> Iterator[Variable]:
     else:
         return
     yield from (Variable(n, v) for n, v in items if isinstance(v, Handle))
+
+
+def assigned_names(nodes: Iterable[Node], taken: Collection[str]) -> dict[Node, str]:
+    """Names that values had inside functions that have returned: `h` of the line `h = 2 * w`.
+
+    Only names that one value claims and no variable in reach has.
+    """
+    claims: dict[str, list[Node]] = {}
+    for n in nodes:
+        name = _assigned(n.source) if n.p is not None and n.code.co_name != "<module>" else None
+        if name is not None and name not in taken:
+            claims.setdefault(name, []).append(n)
+    return {claimed[0]: name for name, claimed in claims.items() if len(claimed) == 1}
+
+
+def _assigned(source: Source) -> str | None:
+    """The variable that an instruction's whole value is assigned to, on a line of its own."""
+    first, last, begin, end = source.positions
+    line = linecache.getline(source.file, source.line)
+    if first != last or not line.strip():
+        return None
+    try:
+        body = ast.parse(line.strip()).body
+    except (SyntaxError, ValueError):
+        return None
+    if len(body) != 1 or not isinstance(body[0], ast.Assign) or not isinstance(body[0].targets[0], ast.Name):
+        return None
+    indent, value = len(line) - len(line.lstrip()), body[0].value
+    whole = (value.col_offset + indent, (value.end_col_offset or 0) + indent) == (begin, end)
+    return body[0].targets[0].id if whole else None
 
 
 def fresh_names(taken: Iterable[str]) -> tuple[Iterator[str], Iterator[str]]:

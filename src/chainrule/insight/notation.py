@@ -63,8 +63,9 @@ def latex_name(name: str) -> str:
         return rf"\mathrm{{{escaped}}}"
     letter, digits, index = found.groups()
     letter = "\\" + letter if letter in _GREEK else letter
-    below = ",".join(filter(None, [digits, index.strip("[]")]))
-    return f"{letter}_{{{below}}}" if below else letter
+    return (
+        f"{letter}_{{{digits}}}" if digits else letter
+    ) + index  # w[1] is not w_1, which is the variable w1
 
 
 def _written(v: Any) -> str:

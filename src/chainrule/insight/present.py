@@ -22,7 +22,7 @@ from chainrule.insight.nonfinite import (
 from chainrule.insight.question import Question, Walked
 from chainrule.insight.routes import check_of, check_text, jacobian_rows, routes_text, same
 from chainrule.insight.shown import Shown, factor, number, place, show
-from chainrule.insight.trace import Trace, changed_since, operand_names, trace
+from chainrule.insight.trace import Trace, changed_since, operand_names
 from chainrule.insight.zeros import (
     FIX,
     empty_entries,
@@ -75,7 +75,7 @@ def _head(q: Question, value: Any, w: Walked) -> str:
 
 def _explained(q: Question, value: Any, w: Walked) -> Answer:
     """A gradient that one backward of a result in reach has stored."""
-    names = operand_names(w.root, q.variables)
+    names = operand_names(w.root, q.variables, w.flow)
     if type_of(w.root.out).size > 1:
         return _summed(q, value, w)
     head = _head(q, value, w)
@@ -113,15 +113,17 @@ def _afterwards(q: Question, w: Walked) -> list[str]:
 
 
 def _check(q: Question, w: Walked) -> Any:
-    return None if q.last_call is not None and q.last_call.weights is not None else check_of(w.root, q.n)
+    return (
+        None if q.last_call is not None and q.last_call.weights is not None else check_of(w.root, q.n, w.flow)
+    )
 
 
 def _routes(q: Question, w: Walked) -> list[str]:
-    tree = trace(w.root, q.variables)
+    tree = q.tree_of(w.root)
     g = next((g for g in tree.leaves if g.id == q.n.serial), None)
     check = _check(q, w)
     if g is not None and g.routes and g.gradient is not None:
-        return routes_text(tree, g, check)
+        return routes_text(tree, g, check, q.entry)
     return _way(q, tree, check)
 
 
@@ -138,7 +140,7 @@ def _zero(q: Question, value: Any, w: Walked, head: str, names: Any) -> Answer:
         return q.say("gradient", [head, *_routes(q, w)], value=value, place=_place(q))
     lines = [f"  {line}" for line, _ in zero.lines]
     if zero.reason == "cancelled":
-        tree = trace(w.root, q.variables)
+        tree = q.tree_of(w.root)
         g = next((g for g in tree.leaves if g.id == q.n.serial), None)
         routes = routes_text(tree, g, _check(q, w)) if g is not None and len(g.routes) > 1 else []
         lines = ["  0 because the contributions of its routes cancel:", *routes] if routes else lines
@@ -257,7 +259,7 @@ def _nan(q: Question, value: Any, walks: list[Walked]) -> Answer:
     more = f" and {count - 1} more of {a.size} entries" if count > 1 else ""
     head = f"NaN in {q.name}.grad{at}{more}."
     for w in walks:
-        names = operand_names(w.root, q.variables)
+        names = operand_names(w.root, q.variables, w.flow)
         before, slope = first_bad_value(w.flow, names), first_bad_slope(w.flow, w.cts, names)
         found: list[Finding] = [f for f in (before, slope) if f is not None]
         if found:
@@ -272,7 +274,7 @@ def _infinite(q: Question, value: Any, walks: list[Walked]) -> Answer:
     lines = [f"{q.name}.grad = {show(value).text} is infinite: the slope grows without bound there."]
     where, fix = _place(q), "Keep the input away from that point."
     for w in walks:
-        names = operand_names(w.root, q.variables)
+        names = operand_names(w.root, q.variables, w.flow)
         found = first_infinite_slope(w.flow, w.cts, names) or first_overflow(w.flow, names)
         if found:
             lines += found.lines

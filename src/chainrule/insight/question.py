@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from chainrule.insight import stops
@@ -9,6 +10,7 @@ from chainrule.insight.answer import Answer
 from chainrule.insight.flow import Flow
 from chainrule.insight.naming import Variables
 from chainrule.insight.shown import show
+from chainrule.insight.trace import Trace, trace
 from chainrule.ir.types import type_of
 from chainrule.source import Source
 from chainrule.tape.node import Leaf, Node
@@ -53,6 +55,7 @@ class Question:
         self.results = [m for m in (*ends, *(t for t in tracked if t not in ends)) if n in below[m]]
         self.lost_ways = [m for m in latest if m.pull is None and n in below[m]]
         self.untracked = [m for m in latest if m.pull is None]
+        self._flows: dict[Node, Flow] = {}
 
     @property
     def contributions(self) -> list[Any]:
@@ -73,16 +76,31 @@ class Question:
         out = self.result_name(root)
         return f"d{out}" if type_of(root.out).size == 1 else f"d(Σ{out})"
 
+    def flow_of(self, root: Node) -> Flow:
+        """The flow of a result, made once."""
+        if root not in self._flows:
+            self._flows[root] = Flow(root)
+        return self._flows[root]
+
+    def tree_of(self, root: Node) -> Trace:
+        """The explanation tree of a result."""
+        return trace(root, self.variables, flow=self.flow_of(root))
+
+    @cached_property
+    def own_tree(self) -> Trace:
+        """The explanation tree of the tensor itself, under its name."""
+        return trace(self.n, self.variables, name=self.name, flow=self.flow_of(self.n))
+
     def walks(self) -> list[Walked]:
         """The results that may explain the gradient, walked: the one of the last backward first."""
         call = self.last_call
         root = call.root() if call is not None else None
-        if root is not None and (root in self.results or self.n in set(Flow(root).order())):
-            flow = Flow(root)
+        if root is not None and (root in self.results or self.n in set(self.flow_of(root).order())):
+            flow = self.flow_of(root)
             return [Walked(root, flow, flow.cotangents(call.weights))]
         found = []
         for root in self.results[:_WALKED]:
-            flow = Flow(root)
+            flow = self.flow_of(root)
             found.append(Walked(root, flow, flow.cotangents()))
         return found
 

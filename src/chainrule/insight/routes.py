@@ -14,32 +14,32 @@ from chainrule.ir.types import type_of
 from chainrule.tape.node import Node
 
 
-def routes_text(tree: Trace, g: Given, check: Any) -> list[str]:
+def routes_text(tree: Trace, g: Given, check: Any, entry: tuple[int, ...] | None = None) -> list[str]:
     """Each route with what it contributes, their sum, and the check beside it."""
     assert g.gradient is not None
-    total = g.gradient.text
-    if len(g.routes) == 1:
-        lines = [f"  {g.name} reaches {tree.output} by one route:"]
-    else:
-        lines = [f"  {g.name} reaches {tree.output} by {len(g.routes)} routes; their contributions add:"]
-    rows = [(_way(tree, r, g.name), _contribution(r), _rule(r)) for r in g.routes]
-    widths = [max(len(row[i]) for row in rows) for i in range(2)]
-    lines += [f"    {a:{widths[0]}}   {b:{widths[1]}}   {c}".rstrip() for a, b, c in rows]
-    if len(rows) > 1:
-        lines.append(f"    {'':{widths[0]}}   {'─' * max(5, len(total))}")
-    tail = check_text(check)
-    if len(rows) > 1:
-        lines.append(f"    {'':{widths[0]}}   {total:{widths[1]}}   {tail}".rstrip())
-    elif tail:
-        lines.append(f"    {tail}")
-    return lines
+    total, tail = g.gradient.text, check_text(check)
+    routes = [r for r in g.routes if not entry or r.entry in (None, entry)]
+    rows = [(_way(tree, r, g.name), _contribution(r), _rule(r)) for r in routes]
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
+    told = [f"    {a:{widths[0]}}   {b:{widths[1]}}   {c}".rstrip() for a, b, c in rows]
+    if any(r.entry for r in routes):
+        return [
+            f"  {g.name} reaches {tree.output} through its entries:",
+            *told,
+            *([f"    {tail}"] if tail else []),
+        ]
+    if len(routes) == 1:
+        return [f"  {g.name} reaches {tree.output} by one route:", *told, *([f"    {tail}"] if tail else [])]
+    head = f"  {g.name} reaches {tree.output} by {len(routes)} routes; their contributions add:"
+    line = f"    {'':{widths[0]}}   {'─' * max(5, len(total))}"
+    return [head, *told, line, f"    {'':{widths[0]}}   {total:{widths[1]}}   {tail}".rstrip()]
 
 
 def _way(tree: Trace, r: Route, leaf: str) -> str:
     """w → 4·w → L: each step by its formula, the result by its name."""
     steps = [tree.step(i) for i in reversed(r.ids)]
     inner = [s.name if s.named or s.formula is None else s.formula.text for s in steps[1:-1]]
-    return " → ".join([leaf, *inner, tree.output])
+    return " → ".join([r.names[-1] if r.entry else leaf, *inner, tree.output])
 
 
 def _contribution(r: Route) -> str:
@@ -84,9 +84,9 @@ def _digits(v: Any) -> str:
     return "[" + ", ".join(_digits(float(u)) for u in np.ravel(v)) + "]"
 
 
-def check_of(root: Node, leaf: Node) -> Any:
+def check_of(root: Node, leaf: Node, flow: Flow | None = None) -> Any:
     """A central difference, unless it would not be finite or the root has several entries of its own kind."""
-    v = central_difference(root, leaf)
+    v = central_difference(root, leaf, flow=flow)
     return v if v is not None and np.all(np.isfinite(v)) else None
 
 

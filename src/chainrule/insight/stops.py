@@ -50,10 +50,21 @@ def all_below(results: list[Node]) -> dict[Node, set[Node]]:
     """What each result depends on, the latest first, until that is a lot."""
     found: dict[Node, set[Node]] = {}
     for m in results:
-        found[m] = set(ancestors(m))
+        found[m] = below(m)
         if sum(map(len, found.values())) > _NODES:
             break
     return found
+
+
+def below(root: Node) -> set[Node]:
+    """Everything that a result depends on, as far as it can still be told, itself included."""
+    seen, stack = {root}, [root]
+    while stack:
+        for q in stack.pop().parents:
+            if q is not None and q not in seen:
+                seen.add(q)
+                stack.append(q)
+    return seen
 
 
 # --- cuts and stops --------------------------------------------------------------------------------------
@@ -117,24 +128,6 @@ def lost_parent(n: Node) -> bool:
     """Whether an untracked step was computed from something tracked that is gone by now."""
     held = n.a if n.a.__class__ is tuple else (n.a, n.b)
     return any(ref.__class__ is weakref.ref and ref() is None for ref in held)
-
-
-def history_note(n: Node) -> Iterator[str]:
-    """Says that a history does not go back to the beginning."""
-    count, cut = 0, False
-    for m in ancestors(n):
-        count += m.p is not None
-        cut = cut or is_cut_off(m)
-    if cut:
-        yield f"  The history goes back {count} steps; what came before was not kept."
-
-
-def is_cut_off(n: Node) -> bool:
-    """Whether the parents of an untracked step were dropped to bound what is kept."""
-    if n.p is None or n.pull is not None:
-        return False
-    held = n.a if n.a.__class__ is tuple else (n.a, n.b)
-    return all(q is None for q in held)
 
 
 # --- backward calls ----------------------------------------------------------------------------------------

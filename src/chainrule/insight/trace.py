@@ -6,15 +6,18 @@ derivative of its own, and holds no node and no array: only text and a few numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.insight.flow import LOST, Flow, Operation, operation, value_at
-from chainrule.insight.naming import Variables, fresh_names
+from chainrule.insight.history import history_note
+from chainrule.insight.naming import Variables, assigned_names, fresh_names
 from chainrule.insight.notation import Formula, local_derivative, step_formula
+from chainrule.insight.saved import NOTHING, Saved, saved
 from chainrule.insight.shown import Shown, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
@@ -68,6 +71,8 @@ class Step:
         Of computed steps; `operands` are `(name, id)`, with id None for a plain number.
     cotangent
         d(result)/d(step); None where nothing is tracked, or where it cannot be told (`note` says why).
+    entry
+        Of a step that reads one entry of an array, as in ``w[0]``: which one.
     """
 
     id: int
@@ -82,16 +87,22 @@ class Step:
     tracked: bool
     place: Place
     note: str = ""
+    entry: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way from a leaf to the result, the last step first: names, local derivatives, and their product."""
+    """One way from a leaf to the result, the last step first: names, local derivatives, and their product.
+
+    entry
+        Of a leaf that is an array: the entry that the route begins at; `names` ends with it, as in ``w[0]``.
+    """
 
     ids: tuple[int, ...]
     names: tuple[str, ...]
     locals: tuple[Local, ...]
     product: float
+    entry: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,11 @@ class Given:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """All steps of one line of the program, for computations that are too long to tell step by step."""
+    """All steps of one line of the program, for computations that are too long to tell step by step.
+
+    times
+        How often the line ran; `number` is its number in the file, `function` where it stands.
+    """
 
     place: Place
     steps: int
@@ -123,6 +138,17 @@ class Line:
     operations: tuple[str, ...]
     value: Shown
     cotangent: Shown | None
+    number: int = 0
+    function: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Lines that ran equally often, one after the other: ``lines[first:last + 1]``."""
+
+    first: int
+    last: int
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +161,10 @@ class Trace:
         In the order of creation, leaves and constants among them; empty where `lines` tells the story.
     unused
         Names of leaves in the caller's reach that this result does not depend on.
+    loops
+        Groups of `lines` that ran equally often.
+    saved
+        What is kept for the backward pass.
     """
 
     output: str
@@ -147,6 +177,8 @@ class Trace:
     constants: tuple[str, ...]
     unused: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    loops: tuple[Loop, ...] = ()
+    saved: Saved = NOTHING
 
     def step(self, id: int) -> Step:
         """The step with this id."""
@@ -156,20 +188,34 @@ class Trace:
 # --- making it ---------------------------------------------------------------------------------------
 
 
-def trace(root: Node, variables: Variables, *, also: tuple[Node, ...] = (), name: str | None = None) -> Trace:
+def trace(
+    root: Node,
+    variables: Variables,
+    *,
+    also: tuple[Node, ...] = (),
+    name: str | None = None,
+    flow: Flow | None = None,
+    with_saved: bool = False,
+) -> Trace:
     """The explanation tree of a result.
 
     also
         Untracked leaves to treat as if they required a gradient.
     name
         Name of the result, where no variable holds it.
+    flow
+        That of the result, if it was walked already.
+    with_saved
+        Also tell what is kept for the backward pass.
     """
-    return _Builder(root, variables, also, name).build()
+    return _Builder(root, variables, also, name, flow).build(with_saved)
 
 
-def operand_names(root: Node, variables: Variables) -> Callable[[Node | None, Any], Any]:
+def operand_names(
+    root: Node, variables: Variables, flow: Flow | None = None
+) -> Callable[[Node | None, Any], Any]:
     """How the operands of steps below `root` are written: a variable, a letter, or the number."""
-    return _Builder(root, variables, (), None)._operand
+    return _Builder(root, variables, (), None, flow)._operand
 
 
 def changed_since(n: Node, root: Node) -> Source | None:
@@ -181,16 +227,27 @@ def changed_since(n: Node, root: Node) -> Source | None:
 class _Builder:
     """What is looked at while a tree is made."""
 
-    def __init__(self, root: Node, variables: Variables, also: tuple[Node, ...], name: str | None) -> None:
+    def __init__(
+        self,
+        root: Node,
+        variables: Variables,
+        also: tuple[Node, ...],
+        name: str | None,
+        flow: Flow | None = None,
+    ) -> None:
         self.root, self.variables = root, variables
-        self.flow = Flow(root, also)
+        self.flow = flow or Flow(root, also)
         self.nodes = list(ancestors(root))[::-1]
-        self.cts = self.flow.cotangents() if self.flow.is_live(root) else {}
         self.parts, self.group = _groups(self.nodes, root)
         self.hidden = _inside_composites(self.nodes)
         self.names = self._names(name)
 
-    def build(self) -> Trace:
+    @cached_property
+    def cts(self) -> dict[Node, Any]:
+        """d(result)/d(value) of everything on the way."""
+        return self.flow.cotangents() if self.flow.is_live(self.root) else {}
+
+    def build(self, with_saved: bool) -> Trace:
         steps = [n for n in self.nodes if n.p is None or self.group.get(n, n) is n]
         computed = [n for n in steps if n.p is not None]
         long = len(computed) > STEPS_SHOWN
@@ -200,6 +257,7 @@ class _Builder:
         shown = leaves if not long else leaves[:STEPS_SHOWN]
         below = set(self.nodes)
         unused = [v.name for v in self.variables.all if self._is_unused(v.tensor.n, below)]
+        lines = tuple(self._lines(computed)) if long else ()
         constants = [
             self.names[n] for n in steps if n.p is None and not self.flow.is_live(n) and self._named(n)
         ]
@@ -209,11 +267,13 @@ class _Builder:
             tracked=self.flow.is_live(self.root),
             count=len(computed),
             steps=told,
-            lines=tuple(self._lines(computed)) if long else (),
+            lines=lines,
             leaves=tuple(self._given(n, edges) for n in shown),
             constants=tuple(constants),
             unused=tuple(dict.fromkeys(unused)),
             notes=tuple(self._notes(steps)),
+            loops=tuple(_loops(lines)),
+            saved=saved(self.root, self.flow, self.names) if with_saved else NOTHING,
         )
 
     # names
@@ -227,9 +287,14 @@ class _Builder:
             names[self.root] = name or ("L" if "L" not in names.values() else "result")
         letters, ts = fresh_names([*names.values(), *(v.name for v in self.variables.all)])
         long = len(self.nodes) > 20 * STEPS_SHOWN  # told line by line: steps need no names
+        inner = (
+            {}
+            if long
+            else assigned_names(self.nodes, {*names.values(), *(v.name for v in self.variables.all)})
+        )
         for n in self.nodes:
             if n not in names and (n.p is None or (not long and self.group.get(n, n) is n)):
-                names[n] = self._new_name(n, names, letters, ts)
+                names[n] = inner.get(n) or self._new_name(n, names, letters, ts)
         return names
 
     def _new_name(self, n: Node, names: dict[Node, str], letters: Iterator[str], ts: Iterator[str]) -> str:
@@ -240,6 +305,9 @@ class _Builder:
             return next(ts)
         if n.p.name == "index" and n.parents[0] in names and len(n.args) == 1:
             return step_formula(n.p, [names[n.parents[0]]], n.params or {}).text  # w[0] is its own name
+        if n.p.result == "bool" and not n.scope and len(n.args) == 2:  # x > 0 is its own name
+            written = [names.get(q) or self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)]
+            return step_formula(n.p, written, n.params or {}).text
         return next(letters)
 
     # steps
@@ -290,7 +358,7 @@ class _Builder:
         kind = "output" if n is self.root else "computed"
         return Step(n.serial, kind, self.names[n], self._named(n), formula, operands, self._value(n),
                     tuple(self._locals(n)) if live else (), self._cotangent(n), live, Place.of(n.source),
-                    self._note(n))  # fmt: skip
+                    self._note(n), _entry(n))  # fmt: skip
 
     def _value(self, n: Node) -> Shown:
         """The value as the result was computed from it."""
@@ -375,16 +443,16 @@ class _Builder:
                 operations,
                 show(last.out),
                 self._cotangent(last),
+                last.source.line,
+                last.source.function,
             )
 
     def _notes(self, steps: list[Node]) -> Iterator[str]:
         marks = ((n, changed_since(n, self.root)) for n in steps if n in self.names)
         changed = [(self.names[n], source) for n, source in marks if source is not None]
         for name, source in changed[:3]:
-            yield (
-                f"{name} was changed in place afterwards, at {source.place}: the value shown for "
-                "it may be the new one."
-            )
+            yield f"{name} was changed in place afterwards, at {source.place}: the numbers here are those of before."
+        yield from history_note(self.root)
         if any(ct is LOST for ct in self.cts.values()):
             yield (
                 "Some numbers are missing: backward() freed the arrays over 4 kB that they need. "
@@ -460,8 +528,32 @@ def _inside_composites(nodes: list[Node]) -> dict[Node, Node]:
     return hidden
 
 
+def _entry(n: Node) -> tuple[int, ...] | None:
+    """The entry that a step reads, if it is `w[0]` of an array."""
+    spec = (n.params or {}).get("spec", ()) if n.p is not None and n.p.name == "index" else ()
+    ints = bool(spec) and len(n.args) == 1 and all(item[0] == "int" for item in spec)
+    if not ints or type_of(n.out).shape != ():
+        return None
+    return tuple(i % m for (_, i), m in zip(spec, type_of(n.args[0]).shape, strict=True))
+
+
+def _loops(lines: Sequence[Line]) -> Iterator[Loop]:
+    """Neighbouring lines of one function that ran equally often, more than once."""
+    k = 0
+    while k < len(lines):
+        end, line = k, lines[k]
+        while end + 1 < len(lines) and (lines[end + 1].times, lines[end + 1].function) == (
+            line.times,
+            line.function,
+        ):
+            end += 1
+        if line.times > 1:
+            yield Loop(k, end, line.times)
+        k = end + 1
+
+
 def _routes(leaf: int, root: int, told: dict[int, Step]) -> Iterator[Route]:
-    """Every way from the leaf up to the result along single numbers; none if there are too many."""
+    """Every way from the leaf, or an entry of it, to the result along single numbers; none if there are too many."""
     counts: dict[int, int] = {leaf: 1}
     for i in sorted(told):
         if i != leaf:
@@ -471,12 +563,15 @@ def _routes(leaf: int, root: int, told: dict[int, Step]) -> Iterator[Route]:
     stack: list[tuple[int, tuple[int, ...], tuple[Local, ...]]] = [(root, (root,), ())]
     while stack:
         at, ids, passed = stack.pop()
-        if at == leaf:
+        entry = (
+            told[at].entry if told[at].entry and told[at].locals and told[at].locals[0].id == leaf else None
+        )
+        if at == leaf or entry is not None:
             numbers = [e.value.scalar if e.value is not None else None for e in passed]
             if any(v is None or e.value.shape != () for v, e in zip(numbers, passed, strict=True)):
                 return
             product = float(np.prod(np.array(numbers, dtype=float))) if passed else 1.0
-            yield Route(ids, tuple(told[i].name for i in ids), passed, product)
+            yield Route(ids, tuple(told[i].name for i in ids), passed, product, entry)
             continue
         if len(ids) > _ROUTE_STEPS:
             return

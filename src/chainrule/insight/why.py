@@ -15,6 +15,7 @@ from chainrule.insight.naming import Variables
 from chainrule.insight.present import present
 from chainrule.insight.question import Question, gradient_of, is_stored
 from chainrule.insight.shown import place, show
+from chainrule.insight.words import a
 from chainrule.source import boundary, user_frame
 from chainrule.tape.node import Leaf, Node
 
@@ -74,10 +75,8 @@ def why(x: Any, *at: Any) -> Answer:
             return Answer("unknown", "", [what], fix="call why(x) instead of why(x.grad).")
         name, x = asked
     if not isinstance(x, Handle):
-        kind = type(x).__name__
         raise DataError(
-            f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} has no gradient",
-            fix="pass a Tensor, e.g. why(w) or why(w.grad)",
+            f"{a(type(x).__name__)} has no gradient", fix="pass a Tensor, e.g. why(w) or why(w.grad)"
         )
     return why_with(x, variables, name=name)
 
@@ -94,14 +93,19 @@ def why_with(x: Handle, variables: Variables, *, name: str | None = None) -> Ans
         and RETAINED.get(owner) is not None
         and RETAINED[owner].n is n
     ):
-        return _answer(Question(owner, name or variables.by_node.get(owner) or "x", variables))
+        return _answer(Question(owner, _name(owner, name, variables), variables))
     if owner is not None:
         if not is_stored(n, owner):
             return _not_stored(n, owner, variables, name)
         n, name = owner, None
-    if entry is not None:
-        name = None
-    return _answer(Question(n, name or variables.by_node.get(n) or "x", variables, entry))
+    return _answer(Question(n, _name(n, None if entry else name, variables), variables, entry))
+
+
+def _name(n: Node, asked: str | None, variables: Variables) -> str:
+    """As it was written, if that says more than a name; else the first variable that holds it."""
+    if asked is not None and not asked.isidentifier():
+        return asked
+    return variables.by_node.get(n) or asked or "x"
 
 
 def _answer(q: Question) -> Answer:

@@ -14,7 +14,7 @@ from chainrule.insight.notation import step_formula
 from chainrule.insight.shown import number, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
-from chainrule.tape.node import Node, serial_of
+from chainrule.tape.node import Node
 from chainrule.tape.numbers import dense
 
 
@@ -58,24 +58,12 @@ def at_kink(op: Operation) -> str | None:
     return None
 
 
-def on_the_way(flow: Flow, leaf: Node) -> list[Node]:
-    """The steps between a leaf and the result, the first one first; composites lead over what is inside them."""
-    above, found = {leaf}, []
-    for n in sorted(flow.order(), key=serial_of):
-        if n.p is not None and any(
-            q in above for q in (n.parents if n.reading is None else (n.reading.x.node,))
-        ):
-            above.add(n)
-            found.append(n)
-    return found
-
-
 def kinks_on_the_way(
     flow: Flow, leaf: Node, cts: dict[Node, Any], names: Any
 ) -> Iterator[tuple[str, Source]]:
     """A sentence, and the line, for each step between the leaf and the result that sits on a kink."""
-    for n in on_the_way(flow, leaf):
-        if (n.reading is None and not n.p.kinks) or not _any(cts.get(n)):
+    for n in flow.way_from(leaf):
+        if (not n.p.kinks and n.reading is None) or not _any(cts.get(n)):
             continue
         op = operation(n)
         condition = at_kink(op)
@@ -133,7 +121,7 @@ def why_zero(
     """Where the cotangent becomes 0, going backward from the result to a leaf whose gradient is 0."""
     found: list[tuple[str, str, Source]] = []
     shape = type_of(leaf.out).shape
-    way = on_the_way(flow, leaf)
+    way = flow.way_from(leaf)
     inside = {*way, leaf}
     for n in reversed(way):
         if not _any(_at_entry(cts.get(n), entry, shape)):
@@ -248,8 +236,8 @@ _TINY = 1e-6  # a local derivative below this lets almost nothing pass
 
 def saturated_steps(flow: Flow, leaf: Node, cts: dict[Node, Any], names: Any) -> Iterator[tuple[str, Source]]:
     """Steps that squash: all of whose local derivatives are tiny."""
-    for n in on_the_way(flow, leaf):
-        if n not in cts or (n.p.name not in _SATURATES and n.reading is None):
+    for n in flow.way_from(leaf):
+        if (n.p.name not in _SATURATES and n.reading is None) or n not in cts:
             continue
         op = operation(n)
         if op.p.name not in _SATURATES:
@@ -270,7 +258,7 @@ def empty_entries(flow: Flow, leaf: Node, value: Any, names: Any, name: str) -> 
     a = entries(value)
     if a.ndim == 0 or not (a == 0).any() or not (a != 0).any():
         return
-    for n in on_the_way(flow, leaf):
+    for n in flow.way_from(leaf):
         op = operation(n)
         for k, q in enumerate(op.parents):
             local = flow.local(n, k) if flow.is_live(q) and op.p.selects | (op.p.name in _CHOOSES) else None
@@ -287,11 +275,11 @@ def empty_entries(flow: Flow, leaf: Node, value: Any, names: Any, name: str) -> 
 
 def readings(flow: Flow, leaf: Node, names: Any) -> Iterator[str]:
     """Composites on the way that were differentiated as one function."""
-    for n in on_the_way(flow, leaf):
+    for n in flow.way_from(leaf):
         if n.reading is not None:
             op = operation(n)
             yield f"{_as_written(n, names)} is read as {written(op, names)} ({n.source.place})"
 
 
-__all__ = ["FIX", "KINK_TESTS", "Zero", "at_kink", "empty_entries", "kinks_on_the_way", "on_the_way", "readings",
+__all__ = ["FIX", "KINK_TESTS", "Zero", "at_kink", "empty_entries", "kinks_on_the_way", "readings",
            "saturated_steps", "why_zero", "written"]  # fmt: skip

@@ -83,11 +83,14 @@ class Node:
     @property
     def parents(self) -> tuple[Any, ...]:
         """Nodes of the inputs (None: a constant, or a history that is gone)."""
-        if self.p is None:
+        p = self.p
+        if p is None:
             return ()
-        if self.p.nary:
+        if self.pull is not None:  # a tracked node holds its parents strongly
+            return self.a if p.nary else (self.a,) if len(p.inputs) == 1 else (self.a, self.b)
+        if p.nary:
             return tuple(_strong(a) for a in self.a)
-        return (_strong(self.a),) if len(self.p.inputs) == 1 else (_strong(self.a), _strong(self.b))
+        return (_strong(self.a),) if len(p.inputs) == 1 else (_strong(self.a), _strong(self.b))
 
     @property
     def args(self) -> tuple[Any, ...]:
