@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import linecache
+import weakref
 from typing import Any
 
 import pytest
@@ -265,3 +267,34 @@ def test_a_notebook_cell_has_source_too() -> None:
     names = {"cr": cr, "why": why}
     exec(compile(source, file, "exec"), names)
     says(names["answer"], "constant", "cell [12]:1")
+
+
+def test_nothing_is_kept_alive_by_an_answer() -> None:
+    w = cr.tensor(1.0, requires_grad=True)
+    L = 4 * w + w**3
+    L.backward()
+    answers = [why(w), why(L), why(w.grad)]
+    node = weakref.ref(L.grad_fn)
+    del L
+    gc.collect()
+    assert node() is None
+    assert "dL/dw = 7" in str(answers[0])
+
+
+def test_a_graph_of_100_000_steps_is_answered() -> None:
+    x = cr.tensor(0.5, requires_grad=True)
+    y = x
+    for _ in range(50_000):
+        y = y * 1.00001
+        y = y + 0.1
+    y.backward()
+    answer = why(x)  # how long that takes: bench/bench_insight.py
+    assert answer.reason == "gradient"
+    assert answer.value == pytest.approx(1.00001**50_000)
+
+
+def test_the_result_of_a_descent_answers_for_itself() -> None:
+    r = cr.minimize(lambda w: (w[0] - 2) ** 2, [0.0], lr=0.1, tol=1e-6, progress=False)
+    answer = why(r)
+    assert answer.reason == "descent"
+    assert str(r.why()) in str(answer)

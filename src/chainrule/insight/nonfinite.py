@@ -80,7 +80,7 @@ def _first_value(flow: Flow, names: Any, bad: Callable[[Any], Any]) -> tuple[Nod
         at = tuple(int(i) for i in np.argwhere(bad(entries(n.out)))[0])
         operands = [names(q, v) for q, v in zip(n.parents, n.args, strict=True)]
         inputs = _inputs(operands, n.args, at)
-        text = step_formula(n.p, operands, n.params or {}).text
+        text = step_formula(n.p, operands, n.params or {}, n.args).text
         return n, f"  {text} is {number(_at(n.out, at))}{', ' + inputs if inputs else ''}"
     return None
 
@@ -116,7 +116,7 @@ def _bad_step(flow: Flow, n: Node, q: Node, ct: Any, c: Any, names: Any) -> Find
     at = tuple(int(i) for i in np.argwhere(np.isnan(entries(c)))[0])
     ways = [i for i, p in enumerate(op.parents) if p is q]
     slopes, cotangent = [_at(flow.local(n, k), at) for k in ways], _at(ct, at)
-    head = f"{step_formula(op.p, operands, op.params).text}, {_inputs(operands, op.args, at)}"
+    head = f"{step_formula(op.p, operands, op.params, op.args).text}, {_inputs(operands, op.args, at)}"
     with np.errstate(all="ignore"):
         products = [] if cotangent is None or None in slopes else [np.float64(cotangent) * s for s in slopes]
     if not products:
@@ -148,7 +148,9 @@ def first_infinite_slope(flow: Flow, cts: dict[Node, Any], names: Any) -> Findin
                 x = _at(op.args[k], at)
                 where = "" if x is None else f" at {operands[k]}{place(at)} = {number(x)}"
                 tail = "" if slope is None else f": local derivative {number(slope)}"
-                line = f"  {step_formula(op.p, operands, op.params).text}{where}{tail}   ({n.source})"
+                line = (
+                    f"  {step_formula(op.p, operands, op.params, op.args).text}{where}{tail}   ({n.source})"
+                )
                 return Finding([line], n.source, advice(op.p.name))
     return None
 

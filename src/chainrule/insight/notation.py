@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.insight import formulas
 from chainrule.insight.shown import number
+from chainrule.ir.types import type_of
 from chainrule.table.formula import Const
 from chainrule.table.primitive import Partials, Primitive, partials_of
 
@@ -101,12 +102,40 @@ def _short_numbers(text: str) -> str:
     return re.sub(r"(?<![\w.])\d+\.\d{6,}(?:e[-+]?\d+)?", lambda m: number(float(m[0])), text)
 
 
-def step_formula(p: Primitive, operands: Sequence[Any], params: Mapping[str, Any]) -> Formula:
-    """The formula of a step; an operand is a name (text) or a constant (number)."""
+def step_formula(
+    p: Primitive, operands: Sequence[Any], params: Mapping[str, Any], values: Sequence[Any] = ()
+) -> Formula:
+    """The formula of a step; an operand is a name (text) or a constant (number), `values` are what they stand for."""
     names = _names(p, operands)
+    if p.name == "dot_general" and values:
+        subscripts = _subscripts([len(type_of(v).shape) for v in values], params["contract"], params["batch"])
+        if subscripts is not None:
+            x, y = names["x"], names["y"]
+            python = f"einsum('{subscripts}', {x}, {y})"
+            to = subscripts.replace("->", r" \to ")
+            return Formula(
+                python, python, rf"\operatorname{{einsum}}_{{{to}}}({latex_name(x)}, {latex_name(y)})"
+            )
     if p.name == "alias":
         return Formula(names["x"], names["x"], latex_name(names["x"]))
     return _three(formulas.text(p, names, **params), formulas.latex(p, names, **params))
+
+
+def _subscripts(ndims: list[int], contract: Any, batch: Any) -> str | None:
+    """The subscripts of a product for `einsum`; None where it is what `@` means."""
+    nx, ny, b = *ndims, len(batch[0])
+    leading = batch[0] == batch[1] == tuple(range(b))
+    if contract == ((nx - 1,), (b,)) and leading and (nx == ny == b + 2 if b else ny <= 2):
+        return None
+    letters = iter("ijklmnopqrstuvwxyzabcdefgh")
+    x = [next(letters) for _ in range(nx)]
+    y = [""] * ny
+    for i, j in zip(contract[0] + batch[0], contract[1] + batch[1], strict=True):
+        y[j] = x[i]
+    y = [c or next(letters) for c in y]
+    free = [c for i, c in enumerate(x) if i not in contract[0] + batch[0]]
+    free += [c for j, c in enumerate(y) if j not in contract[1] + batch[1]]
+    return f"{''.join(x)},{''.join(y)}->{''.join(x[i] for i in batch[0])}{''.join(free)}"
 
 
 def local_derivative(

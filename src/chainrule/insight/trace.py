@@ -322,7 +322,7 @@ class _Builder:
         op = Operation(n.p, n.parents, n.args, n.params or {}, n.out)
         if part is None:
             return op, step_formula(
-                n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params
+                n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params, n.args
             )
         parents = tuple(dict.fromkeys(q for m in part for q in m.parents if q is not None and q not in part))
         text = f"{n.scope}({', '.join(self.names.get(q, '…') for q in parents)})"

@@ -77,7 +77,8 @@ def kinks_on_the_way(
 
 def written(op: Operation, names: Any) -> str:
     """A step as people write it, with the names of its operands."""
-    return step_formula(op.p, [names(q, v) for q, v in zip(op.parents, op.args, strict=True)], op.params).text
+    operands = [names(q, v) for q, v in zip(op.parents, op.args, strict=True)]
+    return step_formula(op.p, operands, op.params, op.args).text
 
 
 def _as_written(n: Node, names: Any) -> str:
