@@ -114,8 +114,8 @@ def test_printed_formulas_evaluate_to_the_printed_numbers(seed: int) -> None:
 
 def test_that_many_formulas_are_checked() -> None:
     counts = np.sum([checked(seed) for seed in range(60)], axis=0)
-    assert counts[0] > 60
-    assert counts[1] > 60
+    assert counts[0] > 30
+    assert counts[1] > 30
 
 
 def test_a_wrong_formula_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
