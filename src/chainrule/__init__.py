@@ -81,7 +81,7 @@ _LAZY = {
     "explain": "chainrule.insight.explain",
     "why": "chainrule.insight.why",
     "graph": "chainrule.insight.picture",
-    "graph_of": "chainrule.record.from_tape",
+    "graph_of": "chainrule.record.graph_of",
     "minimize": "chainrule.optim",
     "load": "chainrule.eager.saving",
     "save": "chainrule.eager.saving",

@@ -14,18 +14,19 @@ from weakref import WeakSet
 import numpy as np
 
 from chainrule.config import KEEP_BYTES
-from chainrule.errors import DataError, DtypeError, InferenceError, ShapeError
+from chainrule.errors import DataError, DtypeError, InferenceError, ShapeError, TraceError
 from chainrule.ir.types import type_of
 from chainrule.source import user_frame
-from chainrule.table.composite import COMPOSITES, Producer, Reading, recognise
+from chainrule.table.composite import COMPOSITES
 from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
 from chainrule.tape import kernels
-from chainrule.tape.memory import written_after
 from chainrule.tape.modes import Mode, current
 from chainrule.tape.node import Node, ScopedNode, history, kept, leaf, new, next_serial, set_depth
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import FLOAT64, get_default_dtype, is_inexact, result_dtype
 from chainrule.tape.pull import array_pull, composite_pull, scalar_pull
+from chainrule.tape.reading import read_as
+from chainrule.tape.traced import Traced, cut
 
 _ndarray = np.ndarray
 
@@ -34,7 +35,7 @@ class Handle:
     """Layout of a Tensor: the value, the node, and for a view where it looks.
 
     v
-        Value: a Python float (0-d float64), or a NumPy array or scalar.
+        Value: a Python float (0-d float64), a NumPy array or scalar, or `Traced` while a graph is recorded.
     n
         Node of the tape.
     base
@@ -53,16 +54,21 @@ class View:
 
     root
         The tensor that owns the memory.
-    at
-        The root's node when the view was made (or renewed); None for a detached view, which has no history.
+    at, seen
+        The root's node, and where a graph is recorded its value, when the view was made or renewed.
     ops
         `(primitive, params, index values)` that lead from the root to the view.
     """
 
-    __slots__ = ("at", "ops", "root")
+    __slots__ = ("at", "ops", "root", "seen")
 
-    def __init__(self, root: Any, at: Node | None, ops: tuple[tuple[Primitive, dict[str, Any]], ...]) -> None:
-        self.root, self.at, self.ops = root, at, ops
+    def __init__(self, root: Any, at: Node, ops: tuple[tuple[Primitive, dict[str, Any]], ...]) -> None:
+        self.root, self.at, self.ops, self.seen = (
+            root,
+            at,
+            ops,
+            root.v if root.v.__class__ is Traced else None,
+        )
 
 
 Tensor: Any = Handle  # eager.tensor puts its class here when it is imported
@@ -78,7 +84,7 @@ def node_of(t: Any) -> Node:
         return t.n
     if base.__class__ is not View:
         n = t.n
-        if base.n is (n.a[0] if n.p.nary else n.a):
+        if base.n is (n.a[0] if n.p.nary else n.a) and base.v.__class__ is not Traced:
             return n
     return _REFRESH[0](t)
 
@@ -99,24 +105,38 @@ _PROMOTED = frozenset({"dot_general", "concatenate", "linear_recurrence"}) | _FL
 
 
 def bind(p: Primitive, *args: Any, **params: Any) -> Any:
-    """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor."""
+    """Run a primitive on tensors, arrays and numbers, and record it: operands, promotion, value, node, Tensor.
+
+    Where a graph is recorded the operands are its variables, and the value is what its recorder appends.
+    """
     m = current()
     values, nodes, strong = operands(args)
+    r = None if m.recorder is None else m.recorder.innermost(values)
+    if r is not None:
+        values = [r.lift(a, v, n) for a, v, n in zip(args, values, nodes, strict=True)]
+        if not m.grad and p.rule is not None:
+            values = list(map(cut, values))
     if p.on_complex is not None and any(
         v.__class__ is complex or getattr(v, "dtype", FLOAT64).kind == "c" for v in values
     ):
         return p.on_complex(emit, *args, **params)
     if (p.kind == "elementwise" or p.name in _PROMOTED) and not _one_dtype(values, strong):
         promote(p, values, nodes, strong, m)
-    if p.view and values[0].__class__ is not _ndarray and isinstance(args[0], Handle):
-        values[0] = share(args[0])
-    out = compute(p, values, params)
+    if r is not None:
+        out = r.run(p, values, params)
+    else:
+        if p.view and values[0].__class__ is not _ndarray and isinstance(args[0], Handle):
+            values[0] = share(args[0])
+        out = compute(p, values, params)
     t = new(Tensor)
     t.v = np.float64(out) if m.inference and out.__class__ is float else out  # not for the quick ways
     t.n = record(p, values, nodes, out, params, m)
     t.base = None
-    if p.view and out.__class__ is _ndarray and isinstance(args[0], Handle):
-        if np.may_share_memory(out, values[0]):
+    if p.view and out.__class__ is not float and isinstance(args[0], Handle):
+        if out.__class__ is not _ndarray:
+            if out.__class__ is Traced and _shows(args[0], p, params):
+                t.base = view_of(args[0], p, params)
+        elif np.may_share_memory(out, values[0]):
             t.base = view_of(args[0], p, params)
         elif out.nbytes > KEEP_BYTES:  # of smaller ones the node has the memory itself
             COPIED.add(t.n)
@@ -158,6 +178,7 @@ def view(t: Any) -> View:
     if base.__class__ is not View:
         n = t.n
         t.base = base = View(base, n.parents[0], ((n.p, n.params),))
+        base.seen = None  # it was made of numbers: quick.entry
     return base
 
 
@@ -167,6 +188,19 @@ def view_of(t: Any, p: Primitive, params: dict[str, Any]) -> View:
         return View(t, t.n, ((p, params),))
     v = view(t)
     return View(v.root, v.at, (*v.ops, (p, params)))
+
+
+def _shows(t: Any, p: Primitive, params: dict[str, Any]) -> bool:
+    """Whether `p` of a traced tensor is a view: what it would be if the tensor lay in memory in order."""
+    if p.name == "index":
+        return all(item[0] != "array" for item in params["spec"])
+    if p.name != "reshape" or t.base is None:
+        return True
+    v = view(t)
+    a = np.empty(v.root.shape, bool)
+    for q, ps in v.ops:
+        a = q.value(a, **ps)
+    return np.may_share_memory(a, p.value(a, **params))
 
 
 def emit(name: str, *args: Any, **params: Any) -> Any:
@@ -179,8 +213,8 @@ def operands(args: Sequence[Any]) -> tuple[list[Any], list[Node | None], list[bo
     values, nodes, strong = [], [], []
     for a in args:
         if isinstance(a, Handle):
-            values.append(a.v)
             nodes.append(a.n if a.base is None else node_of(a))
+            values.append(a.v)
             strong.append(True)
         elif a.__class__ is float or isinstance(a, (bool, int, complex)) or a.__class__ is np.float64:
             if isinstance(a, int):
@@ -255,7 +289,10 @@ def _number(v: Any, dtype: np.dtype) -> Any:
 
 def _cast(v: Any, n: Node | None, dtype: np.dtype, m: Mode) -> tuple[Any, Node | None]:
     p, params = TABLE["cast"], {"dtype": dtype}
-    out = plain(p.value(np.float64(v) if v.__class__ is float else v, **params))
+    if v.__class__ is Traced:
+        out = v.recorder.run(p, [v], params)
+    else:
+        out = plain(p.value(np.float64(v) if v.__class__ is float else v, **params))
     return out, None if n is None else record(p, [v], [n], out, params, m)
 
 
@@ -267,6 +304,8 @@ def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
     try:
         with quiet():
             out = p.value(*[np.float64(v) if v.__class__ is float else v for v in values], **params)
+    except TraceError:
+        raise
     except (ValueError, IndexError, TypeError):
         explain_failure(p, values, params)
         raise
@@ -349,7 +388,7 @@ def record(
             plan = plan_for(p, tracked, not floats and _any_complex(values, out), floats)
             real = out.__class__ is float or out.dtype.kind == "f"
             if plan is not None and real and p.name in COMPOSITES:
-                reading = _read_as(p, values, nodes, params)
+                reading = read_as(p, values, nodes, params)
     n = new(Node if m.scope is None and reading is None else ScopedNode)
     n.serial = next_serial()
     n.p = p
@@ -422,49 +461,6 @@ def check_inference(nodes: Sequence[Node | None], keep: Sequence[bool]) -> None:
                 "a tensor made under inference_mode would be kept for a backward pass",
                 given=f"made at {q.source}", fix="make it under no_grad instead, or pass its .clone()",
             )  # fmt: skip
-
-
-# --- recognised composites -----------------------------------------------------------------------
-
-
-class Operand:
-    """A value with its node, as patterns compare it."""
-
-    __slots__ = ("node", "value")
-
-    def __init__(self, node: Node, value: Any) -> None:
-        self.node, self.value = node, value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Operand) and self.node is other.node
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def _operand(node: Node | None, value: Any) -> Any:
-    if node is not None:
-        return Operand(node, value)
-    return (
-        value if isinstance(value, (int, float)) else value.item() if getattr(value, "ndim", 1) == 0 else None
-    )
-
-
-def _producer(v: Any) -> Producer | None:
-    n = v.node if isinstance(v, Operand) else None
-    if n is None or n.p is None or n.pull is None or hasattr(n, "overwritten"):
-        return None  # a leaf, or what it is now is not what was computed
-    if written_after(v.value, n.serial):
-        return None
-    return Producer(n.p.name, tuple(map(_operand, n.parents, n.args)), n.params or {})
-
-
-def _read_as(
-    p: Primitive, values: Sequence[Any], nodes: Sequence[Node | None], params: dict[str, Any]
-) -> Reading | None:
-    reading = recognise(p.name, tuple(map(_operand, nodes, values)), params, _producer)
-    if reading is None or not isinstance(reading.x, Operand) or reading.x.node.pull is None:
-        return None
-    return reading
 
 
 def source_code() -> tuple[CodeType, int]:

@@ -17,6 +17,7 @@
     │   ├── LeafFlagError     E208    a flag that only leaves have
     │   └── InferenceError    E209    a tensor made under inference_mode
     ├── GraphError            E301    a graph that breaks its own rules       ValueError
+    ├── TraceError            E302    a number that is not known yet          RuntimeError, TypeError
     ├── ExpressionError       E601    text that is no expression              ValueError
     └── BlankError            E701    a blank of an exercise is still there   NameError
 
@@ -51,6 +52,7 @@ __all__ = [
     "NotTrackedError",
     "OverwrittenError",
     "ShapeError",
+    "TraceError",
     "UnsupportedError",
     "UnusedError",
 ]
@@ -190,6 +192,12 @@ class GraphError(ChainruleError, ValueError):
     """A graph breaks a rule of graphs; raised by the verifier and the parser."""
 
     code = "E301"
+
+
+class TraceError(ChainruleError, RuntimeError, TypeError):
+    """The number of a value is asked for where a function is recorded, or after that."""
+
+    code = "E302"
 
 
 class ExpressionError(ChainruleError, ValueError):

@@ -203,7 +203,7 @@ def _array_operand(x: Any) -> tuple[Any, Node | None]:
 def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
     """The quick way for float64 arrays, recorded or not; None where the general way is needed."""
     m = mode()
-    if m is not PLAIN and (m.frame is not None or m.scope is not None or m.inference):
+    if m is not PLAIN and (m.frame or m.scope or m.inference or m.recorder):
         return None
     u, a = _array_operand(x)
     v, b = _array_operand(y)

@@ -28,6 +28,9 @@ class Source:
 
     __slots__ = ("code", "lasti")
 
+    scope: str | None = None  # the user-level operation that the instruction called (`Step`)
+    call: int | None = None
+
     def __init__(self, code: CodeType, lasti: int) -> None:
         self.code, self.lasti = code, lasti
 
@@ -75,6 +78,15 @@ class Source:
 
     def __hash__(self) -> int:
         return hash((id(self.code), self.lasti))
+
+
+class Step(Source):
+    """An instruction that called a user-level operation: its name, and which call of it."""
+
+    __slots__ = ("call", "scope")
+
+    def __init__(self, code: CodeType, lasti: int, scope: str, call: int) -> None:
+        self.code, self.lasti, self.scope, self.call = code, lasti, scope, call
 
 
 def user_frame(depth: int = 1) -> FrameType:

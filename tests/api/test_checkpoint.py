@@ -178,7 +178,7 @@ def test_eight_threads_walk_one_graph():
 
 
 def test_the_graph_of_a_checkpointed_function_is_that_of_the_function():
-    from chainrule.record.from_tape import graph_of
+    from chainrule.record.graph_of import graph_of
 
     assert str(graph_of(cr.checkpoint(layer), X)) == str(graph_of(layer, X))
 

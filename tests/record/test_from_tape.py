@@ -11,7 +11,7 @@ from chainrule.errors import ArgumentError, GraphError, UnsupportedError
 from chainrule.ir.evaluate import evaluate
 from chainrule.ir.text import parse
 from chainrule.ir.verify import verify
-from chainrule.record.from_tape import graph_of
+from chainrule.record.graph_of import graph_of
 from chainrule.testing.fuzz import fuzz_graph, replay
 from chainrule.testing.graphs import check_graph
 from chainrule.transforms.forward import jvp
@@ -182,10 +182,20 @@ def test_tracked_values_from_outside_are_constants():
     assert graph_of(lambda x: x * w, 2.0) == parse("{ x:float64[] -> y:float64[] = mul x 6.0 -> y }")
 
 
-def test_a_large_constant_that_the_tape_has_not_kept_is_refused():
+def leaf(value):
+    return cr.tensor(value, requires_grad=True)
+
+
+def test_a_large_value_that_the_tape_has_not_kept_is_refused():
     big = np.ones((100, 100))
-    with pytest.raises(GraphError, match=r"(?s)has not kept.*float64\[100,100\].*as an argument"):
-        graph_of(lambda x: x + big, 1.0)
+    with pytest.raises(GraphError, match=r"(?s)has not kept.*float64\[100,100\].*graph_of\(f"):
+        graph_of(leaf(1.0) + big)
+
+
+def test_the_recorder_has_what_the_tape_has_not_kept():
+    big = np.ones((100, 100))
+    g = graph_of(lambda x: x + big, 1.0)
+    np.testing.assert_array_equal(evaluate(g, 2.0)[0], big + 2.0)
 
 
 def test_a_large_constant_that_the_derivative_reads_is_there():
@@ -195,18 +205,29 @@ def test_a_large_constant_that_the_derivative_reads_is_there():
 
 
 def test_a_condition_whose_history_is_gone_is_refused_and_not_taken_for_a_constant():
+    x = leaf(X)
     with pytest.raises(GraphError, match=r"(?s)cut, so it cannot be told from a constant.*test_from_tape.py"):
-        graph_of(lambda x: cr.where(cr.sin(x) > 0, x, 0.0), X)
+        graph_of(cr.where(cr.sin(x) > 0, x, 0.0))
+
+
+def test_the_recorder_knows_where_a_condition_came_from():
+    g = graph_of(lambda x: cr.where(cr.sin(x) > 0, x, 0.0), X)
+    np.testing.assert_array_equal(evaluate(g, X)[0], np.where(np.sin(X) > 0, X, 0.0))
+
+
+def long(x, n):
+    for _ in range(200):
+        n = n + 1
+    return x * n
 
 
 def test_a_long_untracked_history_is_refused_and_not_taken_for_a_constant():
-    def f(x, n):
-        for _ in range(200):
-            n = n + 1
-        return x * n
-
     with pytest.raises(GraphError, match="cut"):
-        graph_of(f, 1.0, np.array(1))
+        graph_of(long(leaf(1.0), cr.tensor(1)))
+
+
+def test_the_recorder_cuts_no_history():
+    assert evaluate(graph_of(long, 1.0, np.array(1)), 2.0, np.array(1)) == (402.0,)
 
 
 def test_a_function_that_returns_no_tensor_is_refused():

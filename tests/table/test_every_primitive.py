@@ -174,6 +174,7 @@ WRONG = {
     "cast": None,  # any array has a type in any dtype
     "cast_like": ((Type((2,), BOOL), F), {}),
     "alias": None,
+    "detach": None,
     "reshape": ((F,), {"shape": (4,)}),
     "transpose": ((F,), {"perm": (0, 0)}),
     "broadcast": ((F,), {"shape": (2, 4)}),

@@ -71,7 +71,8 @@ def checkpoint(f: Callable[..., Any], *, preserve_rng_state: bool = True) -> Cal
     @boundary
     @functools.wraps(f)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if not current().grad:
+        m = current()
+        if not m.grad or m.recorder is not None:  # a graph that is recorded keeps no arrays
             return f(*args, **kwargs)
         return _Call(f, args, kwargs, preserve_rng_state).run()
 

@@ -23,6 +23,7 @@ from chainrule.tape.modes import current, enable_grad
 from chainrule.tape.node import Node, new, next_serial, small
 from chainrule.tape.promote import is_inexact
 from chainrule.tape.pull import array_pull, settle
+from chainrule.tape.traced import own
 
 _ALIAS = TABLE["alias"]
 
@@ -38,7 +39,7 @@ def alias(x: Any) -> Any:
     n.x, n.y, n.params = small(t.v), None, None
     n.out, n.pull = small(t.v), array_pull(_ALIAS, (True,), False)
     n.code, n.at = dispatch.source_code()
-    return wrap(np.array(t.v) if t.v.__class__ is np.ndarray else t.v, n)
+    return wrap(own(t.v), n)
 
 
 class Run:
@@ -111,7 +112,7 @@ class Run:
         if self.outside:
             return t
         n = node_of(t)
-        return t if n.pull is None else creation.make_leaf(t.v if t.v.__class__ is float else np.array(t.v))
+        return t if n.pull is None else creation.make_leaf(own(t.v))
 
     def _without_tape(self, aux: Any) -> Any:
         leaves, spec = trees.flatten(aux)

@@ -34,10 +34,11 @@ from chainrule.source import Source, here
 from chainrule.table.primitive import TABLE, Linear, values_read
 from chainrule.tape import numbers, segments
 from chainrule.tape.memory import written_after
-from chainrule.tape.modes import enable_grad, no_grad
+from chainrule.tape.modes import current, enable_grad, no_grad
 from chainrule.tape.node import Leaf, Node, ScopedNode, leaf
 from chainrule.tape.pull import ARRAYS, Freed, freed, general_pull, settle
 from chainrule.tape.segments import Dropped, forget, pull_again, values_of
+from chainrule.tape.traced import Traced, cut, own
 from chainrule.transforms.derive import join, pullback
 from chainrule.transforms.walk import reverse
 
@@ -225,6 +226,8 @@ def lift_number(v: Any, q: Node | None) -> Any:
 
 
 def lift_tensor(v: Any, q: Node | None) -> Any:
+    if q is None and v.__class__ is Traced:
+        return wrap(v, dispatch.leaf_of(v))
     return v if q is None or v.__class__ is type_of(v).__class__ else wrap(v, q)
 
 
@@ -257,6 +260,8 @@ def pull_back(
         if create_graph:
             with enable_grad():
                 return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
+        if any(n.out.__class__ is Traced or ct.__class__ is Traced for n, ct in roots):
+            return _walk_traced(roots, order, steps, keep, written), steps
         with numbers.quiet():
             if watched and any(_may_mask(n) for n in steps):
                 return _walk_general(roots, order, steps, keep, written, numbers.emit, lift_number), steps
@@ -358,6 +363,16 @@ def _walk_general(
     return found if recorded else {n: settle(c, n.out) for n, c in found.items()}
 
 
+def _walk_traced(
+    roots: Any, order: list[Node], steps: list[Node], keep: Any, written: set[Node]
+) -> dict[Node, Ct]:
+    """The walk where a graph is recorded: on tensors, whose operations the recorder takes; nothing is tracked."""
+    with no_grad():
+        roots = [(n, wrap(ct, dispatch.leaf_of(ct))) for n, ct in roots]
+        cts = _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor)
+    return {n: cut(ct.v) for n, ct in cts.items()}
+
+
 def _may_mask(n: Node) -> bool:
     rule = n.p.rule
     return (
@@ -435,8 +450,7 @@ def gradient_tensor(v: Any, n: Node, source: Source) -> Any:
 
 
 def _gradient_tensor(ct: Ct, n: Node) -> Any:
-    ct = settle(ct, n.out)
-    return gradient_tensor(ct if ct.__class__ is float else np.array(ct), n, here())
+    return gradient_tensor(own(settle(ct, n.out)), n, here())
 
 
 # --- after the walk --------------------------------------------------------------------------------
@@ -478,13 +492,16 @@ def _call(roots: list[tuple[Node, Ct]], given: bool, recorded: bool, source: Sou
 
 def _remembered(v: Any) -> Any:
     """A number, or a small array of its own; else None."""
-    if v.__class__ is float:
-        return v
+    if v.__class__ is float or v.__class__ is Traced:
+        return v if v.__class__ is float else None
     return v.item() if v.size == 1 else np.array(v) if v.nbytes <= KEEP_BYTES else None
 
 
 def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, call: Call) -> None:
     """Add to `.grad` of a leaf; a new tensor each time, so that a gradient someone holds does not change."""
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.keep_grad(n)
     with _ACCUMULATING:
         before = n.grad
         if recorded:
@@ -493,7 +510,7 @@ def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, call: Call) -> None:
             number = None
         else:
             number = _remembered(ct)
-            n.grad = gradient_tensor(ct if before is None else _plain_sum(before.v, ct), n, call.source)
+            n.grad = gradient_tensor(ct if before is None else _plain_sum(before, ct), n, call.source)
         if before is None or n.contributions is None:
             n.contributions, n.calls = [], 0
         n.calls += 1
@@ -508,9 +525,13 @@ def accumulate_grad(n: Leaf, ct: Ct, recorded: bool, call: Call) -> None:
 _ACCUMULATING = threading.RLock()  # two threads may add to one leaf
 
 
-def _plain_sum(a: Any, b: Any) -> Any:
+def _plain_sum(before: Any, ct: Ct) -> Any:
+    m = current()
+    if m.recorder is not None and m.recorder.innermost((before.v, ct)) is not None:
+        with no_grad():
+            return dispatch.emit("add", before, wrap(ct, dispatch.leaf_of(ct))).v
     with numbers.quiet():
-        total = a + b
+        total = before.v + ct
     return total.item() if total.__class__ is np.float64 else total
 
 
@@ -541,7 +562,8 @@ def seed(t: Any, gradient: Any, create_graph: bool, call: str) -> tuple[Node, Ct
             )
         if create_graph:
             return n, dispatch.emit("cast", g, dtype=t.dtype) if g.dtype != t.dtype else g
-        value = settle(g.v, t.v)
+        node_of(g)
+        value = settle(cut(g.v), t.v)
     if create_graph:
         with no_grad():
             return n, wrap(value, leaf(value, False, *dispatch.source_code()))
@@ -608,7 +630,7 @@ def backward(
         ct = cts.pop(n)
         if (
             not create_graph
-            and ct.__class__ is not float
+            and ct.__class__ is np.ndarray
             and not (ct.flags.owndata and sys.getrefcount(ct) == 2)
         ):
             ct = np.array(ct)  # somebody else holds this memory: another leaf, the caller's weights

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.ir.types import Type
 from chainrule.tape import promote
+from chainrule.tape.traced import Traced
 
 __all__ = ["set_printoptions", "tensor_repr"]
 
@@ -100,7 +102,7 @@ def tensor_repr(value: Any, *, requires_grad: bool, grad_fn: str | None, name: s
     Parameters
     ----------
     value
-        A NumPy array or scalar, or a Python number (a 0-d tensor).
+        A NumPy array or scalar, or a Python number (a 0-d tensor); `Traced`: its type is all there is to show.
     requires_grad, grad_fn
         Whether the tensor records, and the name of the operation that made it, which is shown instead.
     name
@@ -113,6 +115,8 @@ def tensor_repr(value: Any, *, requires_grad: bool, grad_fn: str | None, name: s
     >>> tensor_repr(np.float32([0.5, 20]), requires_grad=True, grad_fn="MulBackward0")
     'tensor([ 0.5000, 20.0000], dtype=float32, grad_fn=<MulBackward0>)'
     """
+    if value.__class__ is Traced:
+        return f"{name}({Type(value.shape, value.dtype)}, traced by {value.recorder.name})"
     a, options = np.asarray(value), _options
     summarized = a.size > options.threshold
     suffixes = []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import dispatch
+from chainrule.dispatch import wrap
 from chainrule.eager.backward import (
     check_overwritten,
     collect,
@@ -18,10 +19,11 @@ from chainrule.eager.backward import (
 )
 from chainrule.table.primitive import TABLE
 from chainrule.tape import numbers, segments
-from chainrule.tape.modes import enable_grad
+from chainrule.tape.modes import enable_grad, no_grad
 from chainrule.tape.node import Node
 from chainrule.tape.pull import Freed, freed
 from chainrule.tape.segments import values_of
+from chainrule.tape.traced import Traced, cut
 from chainrule.transforms.derive import pushforward
 from chainrule.transforms.walk import forward
 
@@ -31,8 +33,11 @@ def push_forward(roots: Sequence[Node], tangents: dict[Node, Any], recorded: boo
     order = restrict(collect(roots), set(tangents))
     steps = [n for n in reversed(order) if n.p is not None and n not in tangents]
     written = check_overwritten(list(reversed(steps)))
-    emit, lift = (dispatch.emit, lift_tensor) if recorded else (numbers.emit, lift_number)
-    ts = dict(tangents)
+    traced = not recorded and any(
+        v.__class__ is Traced for v in (*(n.out for n in roots), *tangents.values())
+    )
+    emit, lift = (dispatch.emit, lift_tensor) if recorded or traced else (numbers.emit, lift_number)
+    ts = {n: wrap(t, dispatch.leaf_of(t)) for n, t in tangents.items()} if traced else dict(tangents)
 
     def push(n: Node, ts: dict[Any, Any]) -> list[tuple[Node, Any]]:
         if n.pull.__class__ is Freed:
@@ -51,9 +56,10 @@ def push_forward(roots: Sequence[Node], tangents: dict[Node, Any], recorded: boo
         t = pushforward(n.p, args, lift(have.out, n), have.params or {}, tangents, emit, indicator)
         return [] if t is None else [(n, t)]
 
-    with np.errstate(all="ignore"), enable_grad(), segments.walking():
+    with np.errstate(all="ignore"), no_grad() if traced else enable_grad(), segments.walking():
         forward(steps, ts, push)
-    return {n: ts[n] for n in roots if n in ts}
+    found = {n: ts[n] for n in roots if n in ts}
+    return {n: cut(t.v) for n, t in found.items()} if traced else found
 
 
 __all__ = ["push_forward"]

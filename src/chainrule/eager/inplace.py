@@ -29,21 +29,28 @@ from chainrule.tape.modes import current, enable_grad, scope
 from chainrule.tape.node import Leaf, Node, next_serial, small
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import pair
+from chainrule.tape.traced import Traced, cut, own
 
 
 def refresh(t: Any) -> Node:
     """Node of a view; made anew from the root's node if the root was changed in place since."""
     view: View = dispatch.view(t)
-    if view.root.n is view.at:
-        return t.n
     node, value = view.root.n, view.root.v
+    traced = value.__class__ is Traced
+    if node is view.at and (value is view.seen if traced else t.v.__class__ is not Traced):
+        return t.n
+    view.at, view.seen = node, value if traced else None
     with enable_grad():  # whoever looks first, maybe under no_grad: the view has the history of its root
         for p, params in view.ops:
-            out = p.value(value, **params)
+            out = value.recorder.run(p, [value], params) if traced else p.value(value, **params)
             node = record(p, [value], [node], out, params, current())
             value = out
-    t.n, view.at = node, view.root.n
-    return t.n
+    if traced:
+        become(t, value, node)
+    elif t.v.__class__ is Traced:
+        t.v = value
+    t.n = node
+    return node
 
 
 dispatch._REFRESH.append(refresh)
@@ -82,6 +89,8 @@ def replace(t: Any, new: Any, name: str, serial: int | None = None, operand: Any
     """`t` becomes the value of `new`, in the memory that it has; `name` is the operation, for errors."""
     root = dispatch.view(t).root if t.base is not None else t
     _check(t, root, new, name)
+    if _recorded(t, new):
+        return _replace_traced(t, root, new)
     m = current()
     node = node_of(t)
     tracked = m.grad and (node.pull is not None or node_of(new).pull is not None)
@@ -103,6 +112,73 @@ def replace(t: Any, new: Any, name: str, serial: int | None = None, operand: Any
     return t
 
 
+def _recorded(*tensors: Any) -> bool:
+    """Whether an operation on these tensors goes into a graph."""
+    r = current().recorder
+    return r is not None and r.innermost([t.v for t in tensors]) is not None
+
+
+def _replace_traced(t: Any, root: Any, new: Any) -> Any:
+    """`replace` where a graph is recorded: another variable in the cell, nothing is overwritten."""
+    m, node = current(), node_of(t)
+    if new.dtype != t.dtype:
+        new = dispatch.bind(TABLE["cast"], new, dtype=t.dtype)
+    if t is not root:
+        _write_traced(t, root, new)
+        return t
+    v = m.recorder.innermost((t.v, new.v)).lift(new, new.v, node_of(new))
+    if node.pull is not None and not m.grad:
+        _keep_history(t, v)
+    else:
+        become(t, v, node if node.params and "gradient_of" in node.params else node_of(new))
+    return t
+
+
+def _write_traced(t: Any, root: Any, new: Any) -> None:
+    """A write through a view: an update of its root."""
+    spec, index, shape = _region(dispatch.view(t), root)
+    whole = root
+    if shape is not None:
+        whole = dispatch.bind(TABLE["reshape"], root, shape=(math.prod(shape),))
+        new = dispatch.bind(TABLE["reshape"], new, shape=(new.numel(),))
+    updated = dispatch.bind(TABLE["index_update"], whole, new, *index, spec=spec)
+    if shape is not None:
+        updated = dispatch.bind(TABLE["reshape"], updated, shape=shape)
+    unseen = not current().grad or any(p.name == "detach" for p, _ in dispatch.view(t).ops)
+    if unseen and root.n.pull is not None:
+        _keep_history(root, updated.v)
+    else:
+        become(root, updated.v, updated.n)
+    refresh(t)
+
+
+def _keep_history(t: Any, v: Traced) -> None:
+    """Another value where nothing is recorded: the history of `t` goes on."""
+    old = v.recorder.lift(t, t.v, t.n)
+    become(t, v.recorder.renew(old, v), t.n)
+
+
+def renew(t: Any, new: Any) -> None:
+    """`t.data = new`: other numbers under the same history."""
+    if _recorded(t, new):
+        v = current().recorder.innermost((t.v, new.v)).lift(new, new.v, node_of(new))
+        if new.dtype == t.dtype and new.shape == t.shape:
+            _keep_history(t, v)
+        else:
+            become(t, cut(v), t.n)
+    else:
+        mark(t)
+        t.v = own(new.v)
+    t.base = None
+
+
+def become(t: Any, v: Traced, n: Node) -> None:
+    """The cell `t` holds another variable; its recorder sees to what it held before."""
+    if t.v.__class__ is not Traced or t.v.recorder is not v.recorder:
+        v.recorder.keep_cell(t)
+    t.v, t.n = v, n
+
+
 def _rewritten(t: Any, n: Node) -> None:
     """An untracked leaf begins anew; a gradient keeps its owner, who is told that it is no sum any more."""
     params = t.n.params
@@ -120,6 +196,9 @@ def mark(root: Any, serial: int | None = None, name: str = "", operand: Any = No
     frame = user_frame(2)
     source = Source(frame.f_code, frame.f_lasti)
     serial = next_serial() if serial is None else serial
+    recorder = current().recorder
+    if recorder is not None:
+        recorder.keep_memory(root)
     n = root.n
     if n.__class__ is Leaf and n.pull is not None:
         _remember(root, n, name, operand)
@@ -153,7 +232,7 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
             f"{name} would change the shape", given=f"{list(t.shape)} to {list(new.shape)}",
             fix="compute a new tensor instead of changing this one",
         )  # fmt: skip
-    if t.v.__class__ is np.ndarray and not t.v.flags.writeable:
+    if not _writeable(t):
         raise ArgumentError(
             f"{name} would write to memory that several entries share, or that may not be written",
             given=f"shape {list(t.shape)}, an expanded tensor or a read-only array",
@@ -165,6 +244,12 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
             f"the result of {name} is {want}, which does not fit into {have}", given=f"{have} tensor",
             fix=f"make the tensor {want} first, e.g. x = x.to({want})",
         )  # fmt: skip
+
+
+def _writeable(t: Any) -> bool:
+    if t.v.__class__ is Traced:
+        return t.base is None or all(p.name != "broadcast" for p, _ in dispatch.view(t).ops)
+    return t.v.__class__ is not np.ndarray or t.v.flags.writeable
 
 
 def _write_root(t: Any, root: Any, value: Node, tracked: bool) -> None:
@@ -211,8 +296,9 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     first = numbers_first(spec)
     if first is not None:
         x, spec = _view_at(x, first[0]), first[1]
-    share(x)
-    arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
+    if x.v.__class__ is not Traced:
+        share(x)
+    arrays = [np.asarray(i.v) if isinstance(i, Handle) and i.v.__class__ is not Traced else i for i in index]
     if not index:
         t = _view_at(x, spec)
         if _is_view_already(v, t):
@@ -222,7 +308,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
             refresh(x)
         return
     new = _fit(v, picked(x, arrays, spec), "assignment")
-    if _tracked(new):
+    if _tracked(new) and not any(isinstance(i, Handle) for i in arrays):
         new = last_ones(new, x, arrays, spec)
     updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
     replace(x, updated, "an assignment", serial)
@@ -238,12 +324,10 @@ def _view_at(x: Any, spec: Any) -> Any:
 
 def _is_view_already(v: Any, t: Any) -> bool:
     """The last step of `x[1:3] *= 2`: Python assigns the view that was changed to the place where it is."""
-    if (
-        v.base is None
-        or v.v.__class__ is not np.ndarray
-        or dispatch.view(v).root is not dispatch.view(t).root
-    ):
+    if v.base is None or dispatch.view(v).root is not dispatch.view(t).root:
         return False
+    if v.v.__class__ is not np.ndarray or t.v.__class__ is not np.ndarray:
+        return v.v.__class__ is t.v.__class__ is Traced and dispatch.view(v).ops == dispatch.view(t).ops
     same = v.v.__array_interface__["data"] == t.v.__array_interface__["data"]
     return bool(same and v.v.shape == t.v.shape and v.v.strides == t.v.strides and v.v.dtype == t.v.dtype)
 
@@ -291,15 +375,15 @@ _NAMES = {np.add: "add_", np.subtract: "sub_", np.multiply: "mul_", np.true_divi
 
 def quick(t: Any, other: Any, ufunc: np.ufunc) -> bool:
     """The update step: same dtype, shapes that fit, nothing recorded; in the memory of `t`, in one pass."""
-    v = t.v
-    if t.base is not None:
+    v, m = t.v, current()
+    if t.base is not None or (m.recorder is not None and _recorded(t)):
         return False
     o = other
     if isinstance(other, Handle):
         o = other.v
-        if current().grad and (t.n.pull is not None or node_of(other).pull is not None):
+        if m.grad and (t.n.pull is not None or node_of(other).pull is not None):
             return False
-    elif t.n.pull is not None and current().grad:
+    elif t.n.pull is not None and m.grad:
         return False
     if o.__class__ is int and o.bit_length() > 1023:
         return False
@@ -343,6 +427,7 @@ def fill(t: Any, value: float) -> Any:
     if (
         t.base is None
         and (t.n.pull is None or not current().grad)
+        and not _recorded(t)
         and (t.v.__class__ is float or t.v.flags.writeable)
     ):
         mark(t)
@@ -386,4 +471,4 @@ def overwrite(t: Any, new: Any, name: str) -> Any:
     return replace(t, new, name)
 
 
-__all__ = ["apply", "fill", "mark", "overwrite", "quick", "refresh", "replace", "setitem"]
+__all__ = ["apply", "become", "fill", "mark", "overwrite", "quick", "refresh", "replace", "setitem"]

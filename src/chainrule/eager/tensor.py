@@ -55,6 +55,7 @@ from chainrule.tape.memory import note_shared
 from chainrule.tape.modes import current
 from chainrule.tape.node import Leaf, accumulate, leaf
 from chainrule.tape.promote import get_default_dtype, is_inexact
+from chainrule.tape.traced import Traced, cut, own
 
 
 def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -238,8 +239,7 @@ class Tensor(Handle):
         if self.n.pull is not None and not is_inexact(new.dtype):
             raise creation.integer_gradient(new.dtype)
         dispatch.node_of(self)
-        inplace.mark(self)
-        self.v, self.base = new.v if new.v.__class__ is float else np.array(new.v), None
+        inplace.renew(self, new)
 
     # --- values ----------------------------------------------------------------------------------
 
@@ -283,6 +283,8 @@ class Tensor(Handle):
     def detach(self) -> Any:
         """The same memory without history; the graph is not kept alive."""
         note_cut(node_of(self), "detach")
+        if self.v.__class__ is Traced:
+            return dispatch.emit("detach", self)
         t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
         note_shared(t.v)
         if self.n.pull is not None:
@@ -293,6 +295,7 @@ class Tensor(Handle):
     def detach_(self) -> Any:
         """Forget the history of this tensor."""
         note_cut(node_of(self), "detach")
+        self.v = cut(self.v)
         self.n, self.base = leaf(self.v, False, *dispatch.source_code()), None
         return self
 
@@ -301,7 +304,7 @@ class Tensor(Handle):
         """A copy in memory of its own; the gradient flows through."""
         p = dispatch.TABLE["alias"]
         values, nodes, _ = dispatch.operands((self,))
-        out = values[0] if values[0].__class__ is float else np.array(values[0])
+        out = own(values[0]) if current().grad else cut(own(values[0]))
         return dispatch.wrap(out, dispatch.record(p, values, nodes, out, {}, current()))
 
     @boundary
@@ -603,7 +606,7 @@ def _intermediate_note(n: Any) -> str:
 
 @boundary
 def _assign_grad(t: Tensor, g: Any) -> None:
-    n = node_of(t)
+    n, recorder = node_of(t), current().recorder
     if g is not None and not isinstance(g, Handle):
         raise DtypeError(
             f"a gradient is a Tensor or None, not a {type(g).__name__}", fix="wrap it: tensor(…)"
@@ -615,6 +618,8 @@ def _assign_grad(t: Tensor, g: Any) -> None:
             fix="assign a gradient of the same shape and dtype",
         )
     if isinstance(n, Leaf):
+        if recorder is not None:
+            recorder.keep_grad(n)
         n.grad, n.contributions = g, None
     elif g is None:
         RETAINED.pop(n, None)

@@ -1,4 +1,4 @@
-"""Tensors from data, shapes and random numbers, under torch's names."""
+"""Tensors from data and shapes, under torch's names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule import dispatch
 from chainrule.dispatch import Handle
-from chainrule.errors import ArgumentError, DataError, DtypeError, GradientNote, ShapeError
+from chainrule.errors import ArgumentError, DataError, DtypeError, GradientNote, ShapeError, TraceError
 from chainrule.ops.arguments import lengths
 from chainrule.ops.device import check_device
 from chainrule.source import Source, boundary
@@ -18,11 +18,12 @@ from chainrule.tape.memory import note_shared
 from chainrule.tape.modes import current
 from chainrule.tape.node import leaf
 from chainrule.tape.promote import as_dtype, complex_of, get_default_dtype, is_inexact
+from chainrule.tape.traced import cut
 
 
 def make_leaf(value: Any, requires_grad: bool = False) -> Any:
     """A Tensor that begins a history, at the user's line."""
-    value = dispatch.plain(value)
+    value = cut(dispatch.plain(value))
     dtype = np.dtype(np.float64) if value.__class__ is float else value.dtype
     if requires_grad and not is_inexact(dtype):
         raise integer_gradient(dtype)
@@ -75,6 +76,8 @@ def array_of(data: Any, dtype: Any = None) -> np.ndarray:
         data = dispatch.numeric(data)
     try:
         array = np.array(_numbers(data) if inner else data)
+    except TraceError:
+        raise
     except (ValueError, TypeError, OverflowError) as err:
         raise _ragged(data, err) from None
     if array.dtype == object or array.dtype.kind not in "buifc":
@@ -220,14 +223,14 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     return made
 
 
-def _shape(size: tuple[Any, ...]) -> tuple[int, ...]:
+def shape_from(size: tuple[Any, ...]) -> tuple[int, ...]:
     shape = lengths(size)
     if any(n < 0 for n in shape):
         raise ShapeError("a length is negative", given=str(list(shape)), fix="use lengths >= 0")
     return shape
 
 
-def _number(v: Any, name: str) -> Any:
+def number_of(v: Any, name: str) -> Any:
     """A bound of a range as a Python number."""
     v = v.item() if isinstance(v, Handle) or getattr(v, "shape", None) == () else v
     if not isinstance(v, int | float | np.number):
@@ -237,7 +240,7 @@ def _number(v: Any, name: str) -> Any:
 
 def _filled(size: tuple[Any, ...], value: Any, dtype: Any, requires_grad: bool, device: Any = None) -> Any:
     check_device(device)
-    shape = _shape(size)
+    shape = shape_from(size)
     return make_leaf(
         np.full(shape, value, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
     )
@@ -307,7 +310,7 @@ def eye(
 ) -> Any:
     """Identity matrix, (n, n) or (n, m)."""
     check_device(device)
-    n, m = _shape((n, n if m is None else m))
+    n, m = shape_from((n, n if m is None else m))
     return make_leaf(
         np.eye(n, m, dtype=get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
     )
@@ -327,7 +330,7 @@ def arange(
     check_device(device)
     if end is None:
         start, end = 0, start
-    start, end, step = _number(start, "start"), _number(end, "end"), _number(step, "step")
+    start, end, step = number_of(start, "start"), number_of(end, "end"), number_of(step, "step")
     if step == 0:
         raise ArgumentError("the step is 0", fix="use a step that is not 0")
     whole = all(isinstance(n, int | np.integer) for n in (start, end, step))
@@ -344,9 +347,9 @@ def linspace(
     """`steps` numbers from `start` to `end`, both included, at equal distances."""
     check_device(device)
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
-    (steps,) = _shape((steps,))
+    (steps,) = shape_from((steps,))
     return make_leaf(
-        np.linspace(float(_number(start, "start")), float(_number(end, "end")), steps).astype(chosen),
+        np.linspace(float(number_of(start, "start")), float(number_of(end, "end")), steps).astype(chosen),
         requires_grad,
     )
 
@@ -365,9 +368,9 @@ def logspace(
     """`steps` numbers from base**start to base**end, at equal ratios."""
     check_device(device)
     chosen = get_default_dtype() if dtype is None else as_dtype(dtype)
-    (steps,) = _shape((steps,))
+    (steps,) = shape_from((steps,))
     return make_leaf(
-        np.logspace(float(_number(start, "start")), float(_number(end, "end")), steps, base=base).astype(
+        np.logspace(float(number_of(start, "start")), float(number_of(end, "end")), steps, base=base).astype(
             chosen
         ),
         requires_grad,

@@ -12,6 +12,8 @@ from chainrule.errors import ArgumentError, DtypeError, IndexingError, ShapeErro
 from chainrule.ops.arguments import one_dim, operation
 from chainrule.ops.creation import as_tensor, make_leaf
 from chainrule.table.primitive import TABLE
+from chainrule.tape import traced
+from chainrule.tape.traced import Traced, refuse
 
 
 def spec_of(key: Any, shape: tuple[int, ...]) -> tuple[tuple[tuple[Any, ...], ...], list[Any]]:
@@ -41,6 +43,9 @@ def _whole(b: Any) -> int:
 
 
 def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]) -> None:
+    if isinstance(k, Handle) and k.v.__class__ is Traced:
+        _add_traced(k, spec, index)
+        return
     a = np.asarray(k.v) if isinstance(k, Handle) else np.asarray(k)
     if a.size == 0 and isinstance(k, list):
         a = a.astype(np.intp)
@@ -72,9 +77,20 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
         index.append(array)
 
 
+def _add_traced(k: Any, spec: list[Any], index: list[Any]) -> None:
+    """An index that is not known yet: whole numbers are an input of the graph, also a single one."""
+    if k.dtype.kind not in "iu":
+        refuse(
+            k.v, f"an index of dtype {k.dtype} picks as many entries as it is true",
+            "keep the shape: where(mask, x, 0.0), then sum or the like",
+        )  # fmt: skip
+    spec.append(("array", len(index)))
+    index.append(k)
+
+
 def own(i: Any) -> Any:
     """An index in memory of its own: the backward pass reads it, whatever becomes of the user's array."""
-    return wrap(np.array(i.v), node_of(i))
+    return wrap(traced.own(i.v), node_of(i))
 
 
 def getitem(x: Any, key: Any) -> Any:
@@ -138,8 +154,8 @@ def gather(input: Any, dim: int, index: Any) -> Any:
         )
     cut = tuple(slice(None) if k == d else slice(0, n) for k, n in enumerate(i.shape))
     x = x[cut] if any(n < m for k, (n, m) in enumerate(zip(i.shape, x.shape, strict=True)) if k != d) else x
-    v = np.asarray(i.v)
-    if v.size and (v.min() < -x.shape[d] or v.max() >= x.shape[d]):
+    v = i.v if i.v.__class__ is Traced else np.asarray(i.v)
+    if v.__class__ is not Traced and v.size and (v.min() < -x.shape[d] or v.max() >= x.shape[d]):
         wrong = v[(v < -x.shape[d]) | (v >= x.shape[d])].flat[0]
         raise IndexingError(
             f"index {wrong} of gather is out of range for dimension {d} of length {x.shape[d]}",

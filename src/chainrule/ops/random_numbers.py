@@ -5,15 +5,17 @@ from __future__ import annotations
 import operator
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import ArgumentError
-from chainrule.ops.creation import _number, _shape, make_leaf
+from chainrule.ir.types import Type
+from chainrule.ops.creation import make_leaf, number_of, shape_from
 from chainrule.ops.device import check_device
 from chainrule.source import boundary
+from chainrule.tape.modes import current
 from chainrule.tape.promote import as_dtype, get_default_dtype
 
 
@@ -87,10 +89,21 @@ def _draw(
     how: str, size: tuple[Any, ...], dtype: Any, requires_grad: bool, generator: Generator | None, device: Any
 ) -> Any:
     check_device(device)
-    drawn = (generator or default_generator).draw(how, size=_shape(size))
-    return make_leaf(
-        np.asarray(drawn, get_default_dtype() if dtype is None else as_dtype(dtype)), requires_grad
-    )
+    shape, g = shape_from(size), generator or default_generator
+    dtype = get_default_dtype() if dtype is None else as_dtype(dtype)
+    t = _drawn(shape, dtype, lambda lanes: np.asarray(g.draw(how, size=(*lanes, *shape)), dtype))
+    return t.requires_grad_() if requires_grad else t
+
+
+def _drawn(shape: tuple[int, ...], dtype: np.dtype, array: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
+    """A tensor of random numbers; `array(lanes)` draws them, with these dimensions in front.
+
+    Where a graph is recorded its recorder decides when they are drawn, and for how many lanes.
+    """
+    recorder = current().recorder
+    if recorder is None:
+        return make_leaf(array(()))
+    return recorder.draw(lambda lanes: make_leaf(array(lanes)), Type(shape, dtype))
 
 
 @boundary
@@ -131,19 +144,28 @@ def randint(
     check_device(device)
     if size is None:
         low, high, size = 0, low, high
-    low, high = _number(low, "low"), _number(high, "high")
+    low, high = number_of(low, "low"), number_of(high, "high")
     if low >= high:
         raise ArgumentError(
             "there is no number from low up to high", given=f"low={low}, high={high}", fix="choose low < high"
         )
-    drawn = (generator or default_generator).draw("integers", low, high, size=_shape((size,)))
-    return make_leaf(np.asarray(drawn, np.int64 if dtype is None else as_dtype(dtype)))
+    shape, g = shape_from((size,)), generator or default_generator
+    dtype = np.dtype(np.int64) if dtype is None else as_dtype(dtype)
+    draw = lambda lanes: np.asarray(g.draw("integers", low, high, size=(*lanes, *shape)), dtype)
+    return _drawn(shape, dtype, draw)
 
 
 @boundary
 def randperm(n: int, *, generator: Generator | None = None) -> Any:
     """The numbers 0 … n-1 in random order."""
-    return make_leaf((generator or default_generator).draw("permutation", n))
+    g = generator or default_generator
+
+    def draw(lanes: tuple[int, ...]) -> np.ndarray:
+        if not lanes:
+            return g.draw("permutation", n)
+        return g.draw("permuted", np.broadcast_to(np.arange(n), (*lanes, n)), axis=-1)
+
+    return _drawn((n,), np.dtype(np.int64), draw)
 
 
 __all__ = [

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 from weakref import ref
 
-import numpy as np
-
-from chainrule.dispatch import Handle, node_of
-from chainrule.errors import ArgumentError, GraphError, UnsupportedError
+from chainrule.dispatch import node_of
+from chainrule.errors import GraphError
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.graph import Graph, Var
 from chainrule.ir.types import Type, type_of
-from chainrule.ops import creation
-from chainrule.source import Source, boundary
-from chainrule.tape.modes import enable_grad
+from chainrule.source import Source
 from chainrule.tape.node import Node, ancestors
 from chainrule.tape.segments import values_of, walking
 
@@ -26,95 +22,22 @@ from chainrule.tape.segments import values_of, walking
 # history] in tape/node.py): where the graph would need such a value it is refused, never guessed.
 
 
-@boundary
-def graph_of(f: Any, *args: Any) -> Graph:
-    """The graph of a function at a point, or of a computed tensor.
-
-    Parameters
-    ----------
-    f
-        A function of tensors that returns a tensor, or a tuple or list of them. It runs once, on `args`: what
-        Python decides by their numbers (`if`, `float(x)`, masks as indices) is decided for the graph. Or a
-        Tensor: its leaves that require gradients become the inputs, in the order in which they were made.
-    args
-        Arrays, tensors or numbers: the inputs of the graph, one for each.
-
-    Returns
-    -------
-    Graph: the operations in order, each with its line; broadcasts and casts are equations.
-
-    Raises
-    ------
-    GraphError (E301)
-        The tape has not kept a value that the graph needs: pass it as an argument.
-
-    Cost
-    ----
-    One run of `f`, and about 15 µs per operation.
-
-    Examples
-    --------
-    >>> import chainrule as cr
-    >>> from chainrule.record.from_tape import graph_of
-    >>> print(graph_of(lambda w: 4 * w + w**3, 1.0))
-    { a:float64[] ->
-      b:float64[] = mul         4.0 a
-      c:float64[] = integer_pow a  n=3
-      d:float64[] = add         b c
-      -> d }
-    """
-    if isinstance(f, Handle):
-        if args:
-            raise ArgumentError(
-                "the graph of a tensor takes no point", fix="pass a function, or the tensor alone"
-            )
-        return _of_tensors([f], None)
-    inputs = [_fresh(a) for a in args]
-    nodes = [t.n for t in inputs]  # f may change an argument in place, which gives it another node
-    with enable_grad():
-        result = f(*inputs)
-    return _of_tensors(_outputs(result), nodes)
-
-
-def _fresh(a: Any) -> Any:
-    """A tensor with a copy of the value and a history of its own; one of floats is tracked."""
-    t = creation.as_tensor(a)
-    v = t.v if t.v.__class__ is float else np.array(t.v)
-    if type_of(v).dtype.kind not in "fc":
-        return creation.make_leaf(v)
-    return creation.make_leaf(v, requires_grad=True).clone()  # not a leaf: f may change it in place
-
-
-def _outputs(result: Any) -> list[Any]:
-    if isinstance(result, tuple | list):
-        return [creation.as_tensor(r) for r in result]
-    if isinstance(result, dict) or result is None:
-        given = type(result).__name__
-        raise UnsupportedError(
-            "the function returns no tensor", given=given, fix="return a tensor, or a tuple of them"
-        )
-    return [creation.as_tensor(result)]
-
-
-def _of_tensors(outs: Sequence[Any], inputs: Sequence[Node] | None) -> Graph:
-    roots = [node_of(t) for t in outs]
-    order = _history(roots, inputs or ())
-    if inputs is None:
-        inputs = [n for n in order if n.p is None and n.pull is not None]
-    reader = _Reader(inputs)
+def graph_of_tensor(t: Any) -> Graph:
+    """The graph of a computed tensor: its leaves that require gradients become the inputs."""
+    root = node_of(t)
+    order = _history(root)
+    reader = _Reader([n for n in order if n.p is None and n.pull is not None])
     with walking():
         for n in order:
             reader.read(n)
     g = reader.graph
-    g.outputs = [reader.value(t.v, n) for t, n in zip(outs, roots, strict=True)]
+    g.outputs = [reader.value(t.v, root)]
     return g
 
 
-def _history(roots: Iterable[Node], ends: Sequence[Node]) -> list[Node]:
-    """Every node that the roots came from, earliest first; what lies behind the ends is left out."""
-    behind = {q for n in ends for q in n.parents}
-    found = {n for root in roots for n in ancestors(root)} - behind
-    return sorted(found, key=lambda n: n.serial)
+def _history(root: Node) -> list[Node]:
+    """Every node that the root came from, earliest first."""
+    return list(reversed(list(ancestors(root))))
 
 
 class _Reader:
@@ -182,8 +105,8 @@ def _lost(n: Node, what: str) -> GraphError:
     source: Source = n.source
     return GraphError(
         what, source=source, given=f"{n.name} of {', '.join(str(type_of(v)) for v in n.args)}",
-        fix="pass the value that it is computed from as an argument of the function",
+        fix="take the graph of the function that computes it: graph_of(f, *args) records what the tape does not keep",
     )  # fmt: skip
 
 
-__all__ = ["graph_of"]
+__all__ = ["graph_of_tensor"]

@@ -276,3 +276,18 @@ alias = register(
         source="the identity",
     )
 )
+detach = register(
+    Primitive(
+        name="detach",
+        inputs=("x",),
+        value=lambda x: x,
+        type_rule=lambda x: x,
+        rule=None,
+        view=True,
+        text="detach($x)",
+        latex=r"\operatorname{detach}($x)",
+        doc="The same value, through which no derivative passes.",
+        samples=(dict(shapes=[(3,)]), dict(shapes=[()])),
+        source="a constant for every derivative",
+    )
+)

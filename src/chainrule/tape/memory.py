@@ -34,6 +34,11 @@ def note_shared(v: Any) -> None:
         _SHARED[key] = [weakref.ref(a, lambda _, key=key: _SHARED.pop(key, None)), None]
 
 
+def is_shared(v: Any) -> bool:
+    """Whether the memory of `v` can be written behind the back of the tape."""
+    return bool(_SHARED) and v.__class__ is np.ndarray and id(owner(v)) in _SHARED
+
+
 def note_written(v: Any, serial: int, source: Source) -> None:
     """The memory of `v` was changed in place."""
     if _SHARED and v.__class__ is np.ndarray:
@@ -50,4 +55,4 @@ def written_after(v: Any, serial: int) -> Source | None:
     return entry[1][1] if entry is not None and entry[1] is not None and entry[1][0] > serial else None
 
 
-__all__ = ["note_shared", "note_written", "owner", "written_after"]
+__all__ = ["is_shared", "note_shared", "note_written", "owner", "written_after"]

@@ -28,11 +28,13 @@ class Mode:
         Whether operations are recorded; whether results may never be.
     scope
         `(name, code, lasti, serial)` of the user-level operation that is running: a step for people.
+    recorder
+        What records a graph here (record/recorder.py): the innermost one, None in ordinary programs.
     frame, outer
         In a generator: the frame in which this mode holds, and the mode outside of it.
     """
 
-    __slots__ = ("frame", "grad", "inference", "outer", "scope")
+    __slots__ = ("frame", "grad", "inference", "outer", "recorder", "scope")
 
     def __init__(
         self,
@@ -41,8 +43,10 @@ class Mode:
         scope: tuple[str, CodeType, int, int] | None = None,
         frame: FrameType | None = None,
         outer: Mode | None = None,
+        recorder: Any = None,
     ) -> None:
         self.grad, self.inference, self.scope, self.frame, self.outer = grad, inference, scope, frame, outer
+        self.recorder = recorder
 
 
 # The mode of ordinary programs. Quick paths test `mode() is PLAIN` and nothing else.
@@ -123,9 +127,11 @@ class _Switch:
             m = current()
             grad, inference = self._wanted()
             if frame.f_code.co_flags & _GENERATOR:
-                now = Mode(grad, inference, m.scope, frame, before)
+                now = Mode(grad, inference, m.scope, frame, before, m.recorder)
+            elif grad and not inference and m.scope is None and m.recorder is None:
+                now = PLAIN
             else:
-                now = PLAIN if grad and not inference and m.scope is None else Mode(grad, inference, m.scope)
+                now = Mode(grad, inference, m.scope, recorder=m.recorder)
         self._entered = ((before, now), self._entered)
         _MODE.set(now)
 
@@ -284,12 +290,22 @@ class scope:
     def __init__(self, name: str, code: CodeType, lasti: int) -> None:
         self._before = _MODE.get()
         m = current()
-        self._now = (
-            m if m.scope is not None else Mode(m.grad, m.inference, (name, code, lasti, next_serial()))
-        )
+        step = (name, code, lasti, next_serial())
+        self._now = m if m.scope is not None else Mode(m.grad, m.inference, step, recorder=m.recorder)
 
     def __enter__(self) -> None:
         _MODE.set(self._now)
 
     def __exit__(self, *exc: object) -> None:
         _MODE.set(_living(self._before))  # a generator may have ended meanwhile
+
+
+class recording(scope):
+    """Operations inside are given to a recorder where they touch what it records."""
+
+    __slots__ = ()
+
+    def __init__(self, recorder: Any) -> None:
+        self._before = _MODE.get()
+        m = current()
+        self._now = Mode(m.grad, m.inference, recorder=recorder)

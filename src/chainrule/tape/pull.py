@@ -27,6 +27,7 @@ from chainrule.tape import numbers
 from chainrule.tape.kernels import instead
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
+from chainrule.tape.traced import Traced
 from chainrule.transforms.derive import pullback, sum_to, times
 
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -359,6 +360,8 @@ def settle(c: Any, v: Any) -> Any:
         if t.shape == () and t.dtype == FLOAT.dtype:
             return c
         return np.full(t.shape, c, t.dtype)
+    if c.__class__ is Traced:
+        return c if c.dtype == t.dtype else c.recorder.run(TABLE["cast"], [c], {"dtype": t.dtype})
     if c.shape != t.shape:
         c = sum_to(numbers.emit, c, t.shape)
     if c.dtype != t.dtype:
