@@ -23,6 +23,7 @@ from chainrule.table import TABLE, Primitive
 from chainrule.table.primitive import Jvp, Linear, Partials, partials_of, values_read
 from chainrule.testing.rules import pull
 from chainrule.testing.samples import Case, cases
+from docs import pictures
 
 REACH = 4.0  # plots go this far from 0
 
@@ -31,7 +32,7 @@ def build(folder: Path) -> int:
     """Write all pages below `folder`; returns how many."""
     pages = {f"ops/{p.name}.html": operation(p) for p in TABLE.values()}
     pages |= {f"errors/{c.code}.html": error(c) for c in codes()}
-    pages["index.html"] = index()
+    pages |= {"pictures.html": pictures.page(), "index.html": index()}
     for name, page in pages.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,6 +184,7 @@ def index() -> Page:
         "What every operation computes, its derivative, and every error.",
         [
             Section("Operations", [Table("Operations of the derivative table", ("name", "what"), ops)]),
+            Section("Pictures", [_link("pictures.html", "What chainrule draws")]),
             Section("Errors", [Table("Codes of errors", ("code", "class", "what"), found)]),
         ],
     )

@@ -6,6 +6,7 @@ import pytest
 
 from chainrule.errors import ShapeError
 from chainrule.table import TABLE
+from docs import pictures
 from docs.build import build, codes, error, index, operation
 
 
@@ -45,7 +46,11 @@ def test_every_code_has_a_page_that_says_what_catches_it():
 
 def test_index_leads_to_every_page(tmp_path):
     n = build(tmp_path)
-    assert n == len(list(tmp_path.rglob("*.html"))) == len(TABLE) + len(codes()) + 1
+    assert n == len(list(tmp_path.rglob("*.html"))) == len(TABLE) + len(codes()) + 2
     html = index().to_html()
     for path in tmp_path.rglob("*.html"):
         assert path.name == "index.html" or f'href="{path.relative_to(tmp_path).as_posix()}"' in html
+
+
+def test_the_picture_in_the_readme_is_the_one_that_is_drawn():
+    assert pictures.README_PICTURE.read_text(encoding="utf-8") == pictures.mixed().to_svg() + "\n"

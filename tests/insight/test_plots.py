@@ -28,6 +28,15 @@ def test_a_curve_has_its_point_and_its_tangent():
     assert (min(curve.xs), max(curve.xs)) == (-2.0, 2.0)
 
 
+def test_names_are_those_of_the_function():
+    d = cr.plot(cubic, at=1.0)
+    assert (d.x_label, d.y_label, d.title) == ("w", "cubic", "cubic around w = 1")
+    d = cr.plot(lambda a, b: a * b, at=(1.0, 2.0))
+    assert (d.x_label, d.y_label, d.title) == ("a", "b", "L around a = 1, b = 2")
+    assert cr.plot(lambda x: x[0] * x[1], at=[1.0, 2.0]).x_label == "x[0]"
+    assert cr.plot(cr.sin, at=1.0).curves[0].label == "sin(x)"
+
+
 def test_limits_choose_the_frame_and_need_no_point():
     d = cr.plot(cubic, between=(0, 3), names=("x", "y"))
     assert (d.curves[0].xs[0], d.curves[0].xs[-1]) == (0.0, 3.0)
@@ -42,7 +51,7 @@ def test_where_the_function_has_no_value_the_curve_has_a_gap():
 def test_a_point_without_a_value_is_said_and_not_drawn():
     d = cr.plot(cr.log, at=-1.0)
     assert d.points == d.segments == ()
-    assert "no value at w = −1" in d.title
+    assert "no value at x = −1" in d.title
 
 
 @pytest.mark.parametrize("f", [bowl, lambda a, b: (a - 2) ** 2 + (b + 3) ** 2], ids=["vector", "two numbers"])
@@ -54,7 +63,7 @@ def test_two_unknowns_have_contour_lines_and_an_arrow_down(f):
     assert dy / dx == pytest.approx(-1.5)  # against the gradient (-4, 6)
     assert dx > 0
     assert "(−4, 6)" in arrow.label
-    assert d.points[0].label == "L = 13"
+    assert d.points[0].label.endswith(" = 13")
 
 
 def test_every_point_of_a_contour_line_has_its_level():
@@ -132,7 +141,7 @@ def test_the_axes_that_are_given_are_drawn_on_and_returned():
     try:
         assert cr.plot(cubic, at=1.0, ax=ax) is ax
         drawn = {line.get_label(): line for line in ax.lines}
-        assert drawn["L(w)"].get_ydata()[0] == pytest.approx(-16.0)
+        assert drawn["cubic(w)"].get_ydata()[0] == pytest.approx(-16.0)
         r = cr.minimize(bowl, [0.0, 0.0], lr=0.1)
         assert r.plot(ax=figure.add_subplot(2, 1, 2)).get_xlabel() == "w[0]"
     finally:

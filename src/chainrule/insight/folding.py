@@ -112,7 +112,7 @@ def steps(view: View, chosen: Sequence[Step], out: str) -> tuple[list[Node], lis
         for k, q in enumerate(n.parents):
             if q in inside:
                 local = view.flow.local(n, k) if view.flow.is_live(n) and view.flow.is_live(q) else None
-                chip = "" if local is None or local is LOST else show(dense(local)).brief
+                chip = "" if local is None or local is LOST else show(dense(local)).spread
                 lines.append(
                     Edge(q.serial, n.serial, chip, live=view.flow.is_live(n) and view.flow.is_live(q))
                 )
@@ -146,8 +146,14 @@ def _numbers(view: View, n: Step, name: str, out: str) -> list[str]:
     value = "not kept" if n.out.__class__ is Type else show(n.out).brief
     if not view.flow.is_live(n):
         return [value]
-    ct = view.cotangent(n)
-    return [value, f"∂{out}/∂{name} = {ct.brief if ct is not None else 'not kept'}"]
+    return [value, *felt(f"∂{out}/∂{name}", view.cotangent(n))]
+
+
+def felt(what: str, ct: Shown | None) -> list[str]:
+    """Rows on how the result feels a value: one for a number, two for a larger array."""
+    if ct is None:
+        return [f"{what} is not kept"]
+    return [f"{what} = {ct.text}"] if ct.span is None else [what, ct.spread]
 
 
 # --- line by line ----------------------------------------------------------------------------------------
@@ -189,7 +195,7 @@ def _grouped(view: View, key: Callable[[Any, int], Any]) -> list[Group]:
         at = (n.code, n.at)
         if at not in line_of:
             line_of[at] = n.source.line
-        alone = n is view.root or (n.p is None and n in view.variables.by_node and named <= BOXES // 2)
+        alone = n.p is None and n in view.variables.by_node and named <= BOXES // 2
         found.setdefault(n if alone else key(n.code, line_of[at]), []).append(n)
     return [Group(tuple(nodes), _places(nodes, line_of)) for nodes in found.values()]
 
@@ -212,7 +218,12 @@ def _without_circles(view: View, groups: list[Group]) -> list[Group]:
     for members in components([list(s) for s in sources]):
         nodes = sorted((n for i in members for n in groups[i].nodes), key=serial_of)
         lines = {(p.file, p.line): p for i in members for p in groups[i].places}
-        merged.append(Group(tuple(nodes), tuple(lines[k] for k in sorted(lines))))
+        places = tuple(lines[k] for k in sorted(lines))
+        if (
+            nodes[-1] is view.root and len(nodes) > 1 and _runs(nodes) > 1
+        ):  # the result of a loop stands alone
+            merged.append(Group((nodes.pop(),), places))
+        merged.append(Group(tuple(nodes), places))
     return sorted(merged, key=lambda g: g.nodes[0].serial)
 
 
@@ -264,15 +275,18 @@ def _group_box(view: View, i: int, g: Group, out: str) -> Node:
     live = any(view.flow.is_live(n) for n in g.nodes)
     if len(g.nodes) == 1 and (last.p is None or last is view.root):
         return _alone(view, i, last, out)
+    if last is view.root:
+        rows = (g.places[0].text or view.output, *_numbers(view, last, view.output, out))
+        return Node(i, rows, "output", str(Place.of(g.places[0])))
     head = g.places[0].text or g.places[0].place
     if len(g.places) > 1:
         head = f"lines {g.places[0].line}–{g.places[-1].line}: {head} …"
     times = max(_runs(g.nodes), 1)
-    count = f"{len(g.nodes)} values" + (f", {times} times" if times > 1 else "")
+    count = f"{len(g.nodes)} value{'s' * (len(g.nodes) > 1)}" + (f", {times} times" if times > 1 else "")
     rows = [head, count, f"last: {value}"]
     ct = view.cotangent(last)
     if live and ct is not None:
-        rows.append(f"∂{out}/∂(last) = {ct.brief}")
+        rows += felt(f"∂{out}/∂(last)", ct)
     where = "; ".join(str(Place.of(p)) for p in g.places[:8])
     return Node(i, tuple(rows), "computed" if live else "constant", where)
 

@@ -8,7 +8,7 @@ from chainrule.dispatch import Handle
 from chainrule.draw import Edge, GraphDrawing, Node
 from chainrule.eager.backward import node_of
 from chainrule.errors import ArgumentError, DataError
-from chainrule.insight.folding import BOXES, View, around, folded, steps
+from chainrule.insight.folding import BOXES, View, around, felt, folded, steps
 from chainrule.insight.naming import Variables
 from chainrule.insight.trace import Line, Step, Trace, trace
 from chainrule.ir.types import type_of
@@ -129,10 +129,10 @@ def graph_of(tree: Trace) -> GraphDrawing:
 def _box(s: Step, out: str) -> Node:
     head = s.name if s.formula is None or s.formula.text == s.name else f"{s.name} = {s.formula.text}"
     rows = [f"{s.name}, unnamed" if s.kind == "unnamed" else head, s.value.brief]
-    if s.tracked:
-        rows.append(
-            f"∂{out}/∂{s.name} = {s.cotangent.brief}" if s.cotangent is not None else s.note or "not kept"
-        )
+    if s.tracked and s.cotangent is not None:
+        rows += felt(f"∂{out}/∂{s.name}", s.cotangent)
+    elif s.tracked:
+        rows.append(s.note or "not kept")
     kind = "constant" if s.kind == "computed" and not s.tracked else s.kind
     note = f"{', '.join(rows)}; {s.place}" + (f"; {s.note}" if s.note else "")
     return Node(s.id, tuple(rows), kind, note)
@@ -140,7 +140,7 @@ def _box(s: Step, out: str) -> Node:
 
 def _edges(s: Step, told: dict[int, Step]) -> list[Edge]:
     """One line per use: solid with the local derivative where a gradient passes, else dashed."""
-    live = [Edge(e.id, s.id, e.value.brief if e.value is not None else "") for e in s.locals if e.id in told]
+    live = [Edge(e.id, s.id, e.value.spread if e.value is not None else "") for e in s.locals if e.id in told]
     passed = {e.id for e in s.locals}
     dashed = [
         Edge(i, s.id, live=False) for _, i in s.operands if i is not None and i in told and i not in passed
@@ -151,7 +151,7 @@ def _edges(s: Step, told: dict[int, Step]) -> list[Edge]:
 def _line_box(i: int, line: Line, out: str) -> Node:
     rows = [line.place.text or line.place.place, f"{line.steps} steps", line.value.brief]
     if line.cotangent is not None:
-        rows.append(f"∂{out}/∂(last) = {line.cotangent.brief}")
+        rows += felt(f"∂{out}/∂(last)", line.cotangent)
     return Node(i, tuple(rows), "computed", str(line.place))
 
 

@@ -6,6 +6,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def plot(
     between
         Limits: ``(lo, hi)`` for a curve, ``((lo, hi), (lo, hi))`` for two unknowns; around the point where None.
     names
-        Names of the unknowns and, last, of the value: ``("w", "L")``.
+        Names of the unknowns and, last, of the value: ``("w", "L")``; as the function has them where None.
     title
         Title of the picture.
     ax
@@ -94,7 +95,7 @@ def plot(
     if point is not None and len(point) > 1:
         drawing = _several(f, at, point, between, names, title)
     else:
-        drawing = _curve(f, point[0] if point else None, between, names or ("w", "L"), title)
+        drawing = _curve(f, point[0] if point else None, between, names or _names(f, ["w"]), title)
     return drawing if ax is None else drawing.to_matplotlib(ax)
 
 
@@ -186,8 +187,10 @@ def _several(
     )
     value, gradient = value_and_grad(of_vector)(start)
     slopes = [float(g) for g in np.asarray(gradient.v).ravel()]
-    letters = [f"w{i + 1}" if separate else f"w[{i}]" for i in range(len(point))]
-    names = list(names) if names is not None else [*letters, "L"]
+    if names is None and not separate:
+        vector, value_name = _names(f, ["w"])
+        names = [*(f"{vector}[{i}]" for i in range(len(point))), value_name]
+    names = list(names or _names(f, [f"w{i + 1}" for i in range(len(point))]))
     _fits(names, len(point) + 1)
     if len(point) > 2:
         return _bars(names, point, slopes, title)
@@ -202,6 +205,17 @@ def _several(
 
 def _array(at: Any) -> Any:
     return np.asarray(at.v if isinstance(at, Handle) else at)
+
+
+def _names(f: Callable[..., Any], otherwise: list[str]) -> list[str]:
+    """As the function calls its arguments, and itself; L for a lambda."""
+    name = getattr(f, "__name__", "")
+    try:
+        own = [n if n != "input" else "x" for n in inspect.signature(f).parameters][: len(otherwise)]
+    except (TypeError, ValueError):
+        own = []
+    known = isinstance(f, FunctionType) and len(own) == len(otherwise)
+    return [*(own if known else otherwise), name if name.isidentifier() else "L"]
 
 
 def _takes_numbers(f: Callable[..., Any], count: int) -> bool:
@@ -233,9 +247,9 @@ def _contour(
     ranges = _frame(at) if between is None else tuple(_limits(b) for b in _two(between))
     first, second, result = names
     where = f"{result} = {format_number(value)}"
-    drawing = plot_contour(
-        *sample_grid(f, *ranges, n=_GRID), points=[(*at, where)], title=title, labels=(first, second)
-    )
+    title = title or f"{result} around {first} = {format_number(at[0])}, {second} = {format_number(at[1])}"
+    grid = sample_grid(f, *ranges, n=_GRID)
+    drawing = plot_contour(*grid, points=[(*at, where)], title=title, labels=(first, second))
     return replace(
         drawing, x_range=ranges[0], y_range=ranges[1], segments=_downhill(at, slopes, ranges, result)
     )

@@ -53,10 +53,16 @@ class Shown:
     @property
     def brief(self) -> str:
         """The text in a picture: larger arrays as shape, smallest, mean and largest entry."""
-        if self.span is None or math.prod(self.shape) <= _IN_PICTURES:
+        return self.text if self.span is None else f"{_shape(self.shape)} {self.spread}"
+
+    @property
+    def spread(self) -> str:
+        """Smallest, mean and largest entry of a larger array, else the text; three digits of the largest are shown."""
+        if self.span is None:
             return self.text
-        least, mean, most = map(number, self.span)
-        return f"{_shape(self.shape)} min {least} · mean {mean} · max {most}"
+        size = max(map(abs, self.span))
+        texts = ["0" if abs(v) < 1e-9 * size else f"{v:.3g}" for v in self.span]
+        return "min {} · mean {} · max {}".format(*texts)
 
     @property
     def scalar(self) -> Any:
