@@ -30,8 +30,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     if p == 1:
         return reduced("sum", e.abs(x), dim, keepdim)
     if p == 0:
-        size = e.abs(x)
-        return reduced("sum", e.cast(e.ne(size, 0.0), size.dtype), dim, keepdim)
+        return reduced("sum", e.sign(e.abs(x)), dim, keepdim)
     if math.isinf(p):
         return _extreme_size(x, p, dim, keepdim)
     return reduced("p_norm", x, dim, keepdim, ord=float(p))

@@ -168,6 +168,8 @@ def gradient(input: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int =
 
 def _spacings(spacing: Any, axes: tuple[int, ...]) -> Sequence[Any]:
     """For each dimension a distance, or coordinates in one dimension."""
+    if spacing is None:
+        spacing = 1.0
     given = list(spacing) if isinstance(spacing, list | tuple) else [spacing] * len(axes)
     if len(given) != len(axes):
         fix = "give one for all, or one for each dimension"
@@ -189,7 +191,9 @@ def _slopes(x: Any, axis: int, h: Any, edge_order: int) -> Any:
         widths = _steps(x, h, None, axis)
         widths = array.reshape(widths, *(-1 if k == axis else 1 for k in range(x.dim())))
     else:
-        widths = array.broadcast_to(as_tensor(h), [n - 1 if k == axis else 1 for k in range(x.dim())])
+        widths = array.broadcast_to(
+            e.cast(as_tensor(h), x.dtype), [n - 1 if k == axis else 1 for k in range(x.dim())]
+        )
     change = e.true_divide(e.minus(part(1, n - 1), part(0, n - 1)), widths)  # slope of each interval
 
     def slope(i: int, length: int = 1) -> Any:

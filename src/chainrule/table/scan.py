@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError
+from chainrule.errors import DtypeError, ShapeError
 from chainrule.table.primitive import Jvp, Linear, Primitive, check_axes, refuse_complex, register
 from chainrule.table.shape import _axis_type
 from chainrule.table.sort import place_type
@@ -200,6 +200,13 @@ def _logcumsumexp_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: i
     return emit("mul", pushed, emit("where", undefined, math.nan, 1.0))
 
 
+def _refuse_branches(emit: Any, x: Any, **params: Any) -> Any:
+    fix = "compute log(cumsum(exp(x))) if one branch is meant"
+    raise DtypeError(
+        "logcumsumexp of complex numbers: the logarithm has branches", given=str(x.dtype), fix=fix
+    )
+
+
 def _logcumsumexp(x: Any, *, axis: int, reverse: bool) -> Any:
     if x.dtype == np.float16:
         return _cumulate(x.astype(np.float32), axis, reverse, np.logaddexp).astype(np.float16)
@@ -218,7 +225,7 @@ logcumsumexp = register(
         doc="Running ln Σ eˣ along an axis (from the end if `reverse`), without overflow.",
         samples=(dict(shapes=[(4,)], axis=0, reverse=False), dict(shapes=[(2, 3)], axis=1, reverse=True)),
         undefined={"two or more entries, all -inf": "the weights 0/0 have no value: NaN"},
-        on_complex=refuse_complex("logcumsumexp"),
+        on_complex=_refuse_branches,
         source="yᵢ = ln(e^{yᵢ₋₁} + e^{xᵢ}), so ẏᵢ = σ(yᵢ₋₁ - xᵢ) ẏᵢ₋₁ + σ(xᵢ - yᵢ₋₁) ẋᵢ: a linear recurrence",
     )
 )

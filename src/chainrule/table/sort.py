@@ -5,6 +5,7 @@ Order is total: NaN counts as the largest number, equal entries keep their order
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -147,7 +148,8 @@ def _search(edges: Any, x: Any, *, right: bool) -> Any:
     side = "right" if right else "left"
     if edges.ndim == 1:
         return np.asarray(np.searchsorted(edges, x, side))
-    rows, values = edges.reshape(-1, edges.shape[-1]), x.reshape(-1, x.shape[-1])
+    lines = math.prod(edges.shape[:-1])
+    rows, values = edges.reshape(lines, edges.shape[-1]), x.reshape(lines, x.shape[-1])
     found = [np.searchsorted(r, v, side) for r, v in zip(rows, values, strict=True)]
     return np.array(found, INT).reshape(x.shape)
 
