@@ -172,6 +172,35 @@ def test_hessian_of_logsumexp_is_that_of_softmax():
     np.testing.assert_allclose(got, np.diag(s) - np.outer(s, s), rtol=1e-13)
 
 
+@pytest.mark.parametrize("name", ["softmax", "log_softmax", "logsumexp"])
+def test_a_row_of_minus_infinity_that_is_not_taken_has_no_gradient(name):
+    """Its weights are 0/0, and where(…) did not take it: 0 in every order (a fully masked row of attention)."""
+    taken = np.array([[False], [True]])
+    f = lambda v: getattr(cr, name)(v, 1).reshape(2, -1)
+    row = lambda v: (f(v)[1] ** 2).sum()
+    both = lambda v: (cr.where(cr.tensor(taken), f(v), 0.0) ** 2).sum()
+    x = np.array([[-INF, -INF], [0.3, 1.0]])
+    alone = x[1:].repeat(2, 0)
+    expected = np.asarray(cr.grad(row)(alone))
+    np.testing.assert_allclose(np.asarray(cr.grad(both)(x)), [[0.0, 0.0], expected[1]], rtol=1e-14)
+    second = np.asarray(cr.hessian(both)(x)).reshape(4, 4)
+    np.testing.assert_allclose(second[2:, 2:], np.asarray(cr.hessian(row)(alone))[1, :, 1], rtol=1e-13)
+    assert not second[:2].any()
+    assert not second[:, :2].any()
+
+
+def test_the_last_of_running_sums_does_not_see_beginnings_of_minus_infinity():
+    assert gradient_of(lambda v: cr.logcumsumexp(v, 0)[-1], [-INF, -INF, 0.0]).tolist() == [0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["var", "std", "logsumexp", "norm", "amax", "mean"])
+def test_reductions_of_large_arrays_have_the_gradient_of_their_rows(name):
+    """Values that no rule reads are not kept where they are large."""
+    x = np.random.default_rng(0).normal(size=(1000, 3))
+    f = lambda v: getattr(cr, name)(v, 1).sum()
+    np.testing.assert_allclose(np.asarray(cr.grad(f)(x))[:10], np.asarray(cr.grad(f)(x[:10])), rtol=1e-14)
+
+
 # --- norms ------------------------------------------------------------------------------------------
 
 

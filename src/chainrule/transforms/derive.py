@@ -64,7 +64,7 @@ def pullback(
     elif isinstance(rule, Jvp):
         from chainrule.transforms.linearize import pull_jvp
 
-        pulled = ((k, c, None) for k, c in pull_jvp(p, args, out, params, ct, wanted, emit))
+        pulled = pull_jvp(p, args, out, params, ct, mask, wanted, emit)
     elif isinstance(
         rule, Body
     ):  # with several outputs out, ct and mask are tuples, None for a ct that is zero
@@ -230,8 +230,8 @@ def _for_dtype(f: Formula, arg: Any) -> Formula:
 
 
 def _spread_reduced(emit: Emit, v: Any, x: Any, params: Any) -> Any:
-    if v is None:
-        return None
+    if v is None or _is_type(v):  # a type: a value that no formula reads
+        return v
     axis = params["axis"]
     axis = (axis,) if isinstance(axis, int) else axis
     return spread(emit, v, type_of(x).shape, axis, params.get("keepdims", False))

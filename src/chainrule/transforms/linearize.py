@@ -13,7 +13,7 @@ from typing import Any
 from chainrule.ir.types import Type, broadcast_shapes, type_of
 from chainrule.table.formula import Emit
 from chainrule.table.primitive import TABLE, Primitive
-from chainrule.transforms.derive import pullback
+from chainrule.transforms.derive import join, pullback
 from chainrule.transforms.walk import reverse
 
 
@@ -49,10 +49,14 @@ def pull_jvp(
     out: Any,
     params: dict[str, Any],
     ct: Any,
+    mask: Any,
     wanted: Sequence[bool],
     emit: Emit,
-) -> Iterator[tuple[int, Any]]:
-    """Pullback of a `Jvp` rule: its push, recorded on tangent variables and transposed."""
+) -> Iterator[tuple[int, Any, Any]]:
+    """Pullback of a `Jvp` rule: its push, recorded on tangent variables and transposed.
+
+    Cotangents travel with their masks, see Note [Inactive routes] in derive.py.
+    """
     steps: list[_Step] = []
 
     def record(name: str, *xs: Any, **ps: Any) -> Any:
@@ -66,13 +70,18 @@ def pull_jvp(
     tangents = [_Tangent(type_of(a)) if w else None for a, w in zip(args, wanted, strict=True)]
     result = p.rule.push(record, args, tangents, out, **params)  # type: ignore[union-attr]
 
-    def pull(step: _Step, c: Any) -> Iterator[tuple[Any, Any]]:
+    def pull(step: _Step, pair: Any) -> Iterator[tuple[Any, Any]]:
         linear = [isinstance(a, _Tangent) for a in step.args]
-        for k, ck, _ in pullback(step.p, step.args, step.out, step.params, c, None, linear, emit):
-            yield step.args[k], ck
+        for k, c, m in pullback(
+            step.p, step.args, step.out, step.params, *pair, linear, emit, masks=mask is not None
+        ):
+            yield step.args[k], (c, m)
 
-    cts = {result: ct}
-    reverse(reversed(steps), cts, lambda s: cts.get(s.out), pull, lambda a, b: emit("add", a, b))
+    def add(a: Any, b: Any) -> Any:
+        return emit("add", a[0], b[0]), join(emit, a[1], b[1])
+
+    cts = {result: (ct, mask)}
+    reverse(reversed(steps), cts, lambda s: cts.get(s.out), pull, add)
     for k, t in enumerate(tangents):
         if t is not None:  # each wanted input gets a cotangent, as from every other kind of rule
-            yield k, cts[t] if t in cts else emit("zeros", shape=t.shape, dtype=t.dtype)
+            yield k, *(cts[t] if t in cts else (emit("zeros", shape=t.shape, dtype=t.dtype), None))
