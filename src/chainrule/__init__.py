@@ -30,6 +30,7 @@ from chainrule.api.products import hvp as hvp
 from chainrule.api.products import jvp as jvp
 from chainrule.api.products import vjp as vjp
 from chainrule.eager.formatting import set_printoptions as set_printoptions
+from chainrule.eager.tensor import NOTE as _NOTE
 from chainrule.eager.tensor import Tensor as Tensor
 from chainrule.errors import ChainruleError as ChainruleError
 from chainrule.errors import GradientNote as GradientNote
@@ -63,6 +64,7 @@ from chainrule.tape.modes import no_grad as no_grad
 from chainrule.tape.modes import set_grad_enabled as set_grad_enabled
 from chainrule.tape.promote import get_default_dtype as get_default_dtype
 from chainrule.tape.promote import set_default_dtype as set_default_dtype
+from chainrule.tape.provenance import provenance as provenance
 
 __version__ = "0.1.0"
 
@@ -88,6 +90,16 @@ _LAZY = {
     "plot": "chainrule.insight.plots",
     "plot_descent": "chainrule.optim.picture",
 }
+
+
+def _note(t: Tensor) -> str | None:
+    """What `insight` has to say on reading `.grad` of a computed tensor."""
+    from chainrule.insight.note import note
+
+    return note(t)
+
+
+_NOTE.append(_note)
 
 
 @_boundary

@@ -12,3 +12,6 @@ KEEP_BYTES = 4096
 
 # How far back an untracked result can tell its history: enough for a screenful of explanation.
 HISTORY_DEPTH = 32
+
+# How many operations the history of an untracked result may span: a wide one (a sum of 10⁶ terms) is cut off there.
+HISTORY_SPAN = 4096

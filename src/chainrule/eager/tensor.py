@@ -215,7 +215,9 @@ class Tensor(Handle):
         if n in RETAINED:
             return RETAINED[n]
         if n.pull is not None:
-            warnings.warn(_intermediate_note(n), GradientNote, stacklevel=2)
+            text = NOTE[-1](self)
+            if text is not None:
+                warnings.warn(text, GradientNote, stacklevel=2)
         return None
 
     @grad.setter
@@ -596,12 +598,18 @@ def _torch_name(n: Any) -> str:
     return "".join(w[:1].upper() + w[1:] for w in name.split("_")) + "Backward0"
 
 
-def _intermediate_note(n: Any) -> str:
+def _intermediate_note(t: Tensor) -> str | None:
+    n = node_of(t)
     return (
         f".grad of a computed tensor ({n.name} at {n.source.place}) is None: its gradient was used and passed on, "
         "not kept. "
         "Keep it with retain_grad() before backward(), or ask chainrule.autograd.grad for it."
     )
+
+
+# What is said on reading `.grad` of a computed tensor; the last one counts. `chainrule` adds that of `insight`, which
+# knows names and numbers and is imported when it is first needed.
+NOTE: list[Callable[[Tensor], str | None]] = [_intermediate_note]
 
 
 @boundary

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chainrule.tape.node import Node, ancestors
+from chainrule.tape.node import CUT, Node, ancestors
 
 
 def history_note(n: Node) -> Iterator[str]:
@@ -14,12 +14,15 @@ def history_note(n: Node) -> Iterator[str]:
         count += m.p is not None
         cut = cut or is_cut_off(m)
     if cut:
-        yield f"  The history goes back {count} steps; what came before was not kept."
+        steps = "1 step" if count == 1 else f"{count} steps"
+        yield f"The history goes back {steps}; what came before was not kept."
 
 
 def is_cut_off(n: Node) -> bool:
-    """Whether the parents of an untracked step were dropped to bound what is kept."""
+    """Whether parents of an untracked step were left out, to bound what is kept or by `provenance(False)`."""
     if n.p is None or n.pull is not None:
         return False
-    held = n.a if n.a.__class__ is tuple else (n.a, n.b)
-    return all(q is None for q in held)
+    return any(a is CUT for a in (n.a if n.a.__class__ is tuple else (n.a, n.b)))
+
+
+__all__ = ["history_note", "is_cut_off"]

@@ -225,7 +225,7 @@ def _result(q: Question) -> Answer:
         if n.out.__class__ is Type or np.isfinite(np.asarray(n.out)).all()
         else first_overflow(flow, names)
     )
-    lines = [line, *(f"  {s}; its slope is that of this function" for s in readings_below(flow, names))]
+    lines = [line, *(f"  {s}." for s in readings_below(flow, names))]
     if bad is not None:
         reason = "nan" if np.isnan(np.asarray(n.out)).any() else "infinite"
         return q.say(
@@ -306,7 +306,7 @@ def untracked(q: Question) -> Answer:
                      f"  {origin.source}"]  # fmt: skip
             return q.say("cut", lines, place=origin.source, fix=stops.way_out(origin.how))
     lines = [f"None because nothing that {name} was computed from requires a gradient ({n.source.place}).",
-             *history_note(n)]  # fmt: skip
+             *(f"  {line}" for line in history_note(n))]  # fmt: skip
     return q.say(
         "untracked", lines, place=n.source, fix="To get one: make the input with requires_grad=True."
     )

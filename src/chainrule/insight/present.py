@@ -93,7 +93,7 @@ def _explained(q: Question, value: Any, w: Walked) -> Answer:
         return q.say("saturated", [head, *(f"  {s}" for s in squashed)], value=value,
                      place=next(iter(squashed.values())), fix=FIX["saturated"])  # fmt: skip
     body = [*_routes(q, w), *empty_entries(w.flow, q.n, value, names, q.name)]
-    body += [f"  {s}; that has this slope" for s in readings(w.flow, q.n, names)]
+    body += [f"  {s}." for s in readings(w.flow, q.n, names)]
     found = updates.lost_update(q)
     if found is not None:
         line, source = found

@@ -14,7 +14,7 @@ from chainrule.insight.trace import Trace
 from chainrule.ir.types import type_of
 from chainrule.source import Source
 from chainrule.tape.cuts import cuts_of
-from chainrule.tape.node import Leaf, Node, ancestors
+from chainrule.tape.node import CUT, Leaf, Node, ancestors
 from chainrule.tape.pull import Freed
 
 if TYPE_CHECKING:
@@ -50,16 +50,18 @@ def all_below(results: list[Node]) -> dict[Node, set[Node]]:
     """What each result depends on, the latest first, until that is a lot."""
     found: dict[Node, set[Node]] = {}
     for m in results:
-        found[m] = below(m)
+        found[m] = below(m) or set()
         if sum(map(len, found.values())) > _NODES:
             break
     return found
 
 
-def below(root: Node) -> set[Node]:
-    """Everything that a result depends on, as far as it can still be told, itself included."""
+def below(root: Node, limit: int | None = None) -> set[Node] | None:
+    """Everything that a result depends on, as far as it can be told, itself included; None if that is too much."""
     seen, stack = {root}, [root]
     while stack:
+        if limit is not None and len(seen) > limit:
+            return None
         for q in stack.pop().parents:
             if q is not None and q not in seen:
                 seen.add(q)
@@ -127,7 +129,7 @@ def where_it_stops(n: Node) -> Stop | None:
 def lost_parent(n: Node) -> bool:
     """Whether an untracked step was computed from something tracked that is gone by now."""
     held = n.a if n.a.__class__ is tuple else (n.a, n.b)
-    return any(ref.__class__ is weakref.ref and ref() is None for ref in held)
+    return any(ref.__class__ is weakref.ref and ref is not CUT and ref() is None for ref in held)
 
 
 # --- backward calls ----------------------------------------------------------------------------------------

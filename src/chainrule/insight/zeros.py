@@ -279,7 +279,11 @@ def readings(flow: Flow, leaf: Node, names: Any) -> Iterator[str]:
     for n in flow.way_from(leaf):
         if n.reading is not None:
             op = operation(n)
-            yield f"{_as_written(n, names)} is read as {written(op, names)} ({n.source.place})"
+            function = written(op, names)
+            yield (
+                f"{_as_written(n, names)} is read as {function} ({n.source.place}), and has the slope of that "
+                f"function; write {function} to get its value as well"
+            )
 
 
 __all__ = ["FIX", "KINK_TESTS", "Zero", "at_kink", "empty_entries", "kinks_on_the_way", "readings",

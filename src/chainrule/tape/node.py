@@ -36,8 +36,9 @@ class Node:
         The user's instruction, as `Source` wants it.
     overwritten
         `(serial, source)` of the last in-place change of the value; not set before one happens.
-    depth
-        Of untracked nodes only: how far back the history may reach, see Note [Bounded history].
+    depth, oldest
+        Of untracked nodes only: how far back the history may reach, and the serial number of the first operation in
+        it; see Note [Bounded history].
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Node:
         "b",
         "code",
         "depth",
+        "oldest",
         "out",
         "overwritten",
         "p",
@@ -69,6 +71,7 @@ class Node:
     code: CodeType
     at: int
     depth: int
+    oldest: int
     overwritten: tuple[int, Source]
 
     reading: Reading | None = None  # what a recognised composite is read as (`Composite` nodes)
@@ -175,10 +178,14 @@ def kept(p: Primitive, wanted: tuple[str, ...]) -> frozenset[str]:
 # Note [Bounded history]
 # An untracked result can tell how it was made, to a depth of HISTORY_DEPTH operations; what lies further back is cut
 # off. It holds no array over KEEP_BYTES, and nodes of a tracked tape only weakly: `losses.append(loss.detach())`
-# keeps no graph alive, and `w = w - lr*g` for ever runs in constant memory.
+# keeps no graph alive, and `w = w - lr*g` for ever runs in constant memory. A parent whose history begins more than
+# HISTORY_SPAN operations before is left out, so that a balanced sum of 10⁶ terms does not keep 10⁶ nodes. Where a
+# history was cut off stands CUT in place of a parent, and explanations say how far back it goes. `provenance(False)`
+# keeps none.
 
 
-_CUT_AT = 2 * config.HISTORY_DEPTH
+_CUT_AT = 4 * config.HISTORY_DEPTH  # seldom enough that cutting costs little
+_SPAN = config.HISTORY_SPAN
 
 
 def history(parent: Node | None) -> Any:
@@ -188,22 +195,70 @@ def history(parent: Node | None) -> Any:
     return weakref.ref(parent)
 
 
+class _Nothing:
+    """What CUT once referred to."""
+
+    __slots__ = ("__weakref__",)
+
+
+CUT: Any = weakref.ref(_Nothing())  # a reference that is dead from the beginning: it reads as None
+_remembers = True
+
+
+def remember_history(on: bool) -> bool:
+    """Whether untracked results keep their history from now on; returns what held before."""
+    global _remembers
+    before, _remembers = _remembers, on
+    return before
+
+
 def set_depth(n: Node, parents: Sequence[Node | None]) -> None:
     """Depth of an untracked node; cuts what lies too far back."""
-    depth = 0
+    if not _remembers:
+        n.depth, n.oldest = 0, n.serial
+        _cut_parents(n, parents)
+        return
+    depth, oldest = 0, n.serial
     for q in parents:
-        if q is not None and q.pull is None and q.depth > depth:
-            depth = q.depth
-    n.depth = depth + 1
-    if depth + 1 >= _CUT_AT:
+        if q is not None and q.pull is None and q.depth > 0:
+            if q.depth > depth:
+                depth = q.depth
+            if q.oldest < oldest:
+                oldest = q.oldest
+    n.depth, n.oldest = depth + 1, oldest
+    if n.serial - oldest > _SPAN:
+        near = [
+            q is None or q.pull is not None or q.depth <= 0 or n.serial - q.oldest <= _SPAN for q in parents
+        ]
+        _cut_parents(n, parents, near)
+        held = [
+            q.oldest
+            for q, k in zip(parents, near, strict=True)
+            if k and q is not None and q.pull is None and q.depth > 0
+        ]
+        n.oldest = min(held, default=n.serial)
+    elif depth + 1 >= _CUT_AT:
         level = {n}
         for _ in range(config.HISTORY_DEPTH):
             level = {q for m in level for q in m.parents if q is not None and q.pull is None}
         for m in level:
-            m.a = tuple(None for _ in m.a) if m.a.__class__ is tuple else None
-            m.b = None
-            m.depth = 0
+            if m.p is not None:
+                _cut_parents(m, m.parents)
+                m.depth, m.oldest = 0, m.serial
         n.depth = config.HISTORY_DEPTH
+        n.oldest = min((m.serial for m in level), default=oldest)
+
+
+def _cut_parents(n: Node, parents: Sequence[Node | None], keep: Sequence[bool] = ()) -> None:
+    """Leave the parents of an untracked node out, all of them or those that are not to be kept."""
+    if n.a.__class__ is tuple:
+        kept = keep or [q is None for q in parents]
+        n.a = tuple(a if k else CUT for a, k in zip(n.a, kept, strict=True))
+        return
+    if n.a is not None and not (keep and keep[0]):
+        n.a = CUT
+    if n.b is not None and not (keep and keep[1]):
+        n.b = CUT
 
 
 def _strong(ref: Any) -> Any:

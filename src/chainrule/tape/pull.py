@@ -416,7 +416,8 @@ def freed(node: Node) -> GraphFreedError:
     return GraphFreedError(
         f"the values that {node.name} kept for the backward pass were freed by an earlier backward",
         given=f"{node.name} at {node.source}; freed by the backward at {pull.source}",
-        fix="call backward(retain_graph=True) the first time, or compute the loss again before the second backward",
+        fix="call backward(retain_graph=True) the first time, or compute the loss again; "
+        "detach() what a loop carries over",
     )
 
 
