@@ -221,6 +221,11 @@ def check_close(got: Any, expected: Any, rtol: float, what: str, floor: float = 
         raise Unlike(f"{what}: {first_unlike(a, b, ~same)}")
 
 
+def cancelling(terms: Any) -> float:
+    """The size below which a sum of products with `terms` may be rounding: 1e-14 of them, for CLOSE of 1e-11."""
+    return 1e-3 * max((largest(array(t)) for t in terms), default=0.0)
+
+
 def largest(v: np.ndarray) -> float:
     return float(np.max(np.abs(v), initial=0.0, where=np.isfinite(v)))
 
@@ -290,10 +295,11 @@ def check_derivatives(
     if not tracked:
         raise Unlike("gradient: no result is connected with an argument")
     hs = grad_of([m for m, _ in tracked], made, [plain(c) for _, c in tracked], second)
+    floor = cancelling(cts)
     for k, (h, g) in enumerate(zip(hs, gs, strict=True)):
-        check_close(h, g, CLOSE["gradient"], f"gradient {k}")
+        check_close(h, g, CLOSE["gradient"], f"gradient {k}", floor)
     if second:
-        check_second(hs, gs, made, xs)
+        check_second(hs, gs, made, xs, floor)
 
 
 def grad_of(outs: list[Any], made: list[Any], cts: list[Any], second: bool) -> Any:
@@ -302,7 +308,7 @@ def grad_of(outs: list[Any], made: list[Any], cts: list[Any], second: bool) -> A
     )
 
 
-def check_second(hs: Any, gs: Any, made: list[Any], xs: list[Any]) -> None:
+def check_second(hs: Any, gs: Any, made: list[Any], xs: list[Any], floor: float) -> None:
     theirs = [k for k, g in enumerate(gs) if g.requires_grad]
     mine = [k for k, h in enumerate(hs) if h.requires_grad]
     ws = weights(list(gs), 2)
@@ -314,7 +320,7 @@ def check_second(hs: Any, gs: Any, made: list[Any], xs: list[Any]) -> None:
     got = [cr.zeros_like(m) for m in made]
     if mine:
         got = grad_of([hs[k] for k in mine], made, [plain(ws[k]) for k in mine], False)
-    floor = 1e-4 * max((largest(array(g)) for g in gs), default=0.0)  # terms cancel
+    floor = max(floor, cancelling(gs))
     for k, (h, g) in enumerate(zip(got, expected, strict=True)):
         check_close(h, g, CLOSE["second"], f"second derivative {k}", floor)
 
@@ -345,7 +351,7 @@ def check_tangent(function: Callable[..., Any], theirs: Callable[..., Any], s: S
     at, directions = tuple(map(plain, xs)), tuple(map(plain, ts))
     for k, t in enumerate(expected):
         got = cr.jvp(lambda *v, k=k: f(*v)[k], at, directions)[1]
-        check_close(got, t, CLOSE["tangent"], f"tangent {k}")
+        check_close(got, t, CLOSE["tangent"], f"tangent {k}", cancelling(ts))
 
 
 def swapped(v: Any, duals: dict[int, Any]) -> Any:

@@ -1,0 +1,6 @@
+"""`corners.py` lies beside the tests and is imported by name."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
