@@ -85,6 +85,7 @@ _LAZY = {
     "graph": "chainrule.insight.picture",
     "graph_of": "chainrule.record.graph_of",
     "minimize": "chainrule.optim",
+    "vmap": "chainrule.api.batched",
     "load": "chainrule.eager.saving",
     "save": "chainrule.eager.saving",
     "plot": "chainrule.insight.plots",

@@ -142,4 +142,26 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
     return jacobian.jacrev(jacobian.jacrev(func, argnums), argnums)
 
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp"]
+@boundary
+def vmap(
+    func: Callable[..., Any],
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
+) -> Callable[..., Any]:
+    """A function of one example, on many at once: `chainrule.vmap`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> cr.func.vmap(cr.func.grad(lambda x: x**3))(cr.tensor([1.0, 2.0]))
+    tensor([ 3., 12.])
+    """
+    from chainrule.api import batched
+
+    return batched.vmap(func, in_dims, out_dims, randomness, chunk_size=chunk_size)
+
+
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]

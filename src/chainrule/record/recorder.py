@@ -170,7 +170,7 @@ class Recorder:
         if n is None:
             return self._array(v) if v.__class__ is np.ndarray else v
         found = self._inputs.get(n)
-        if found is None and n.p is None and n.pull is None and n.serial > self.serial and not is_shared(v):
+        if found is None and self._made_inside(v, n):
             if v.__class__ is not np.ndarray or not v.ndim:
                 return v if v.__class__ is float else v[()]
             found = self._inputs[n] = Traced(
@@ -182,6 +182,11 @@ class Recorder:
                 t = wrap(np.array(v), n)  # NumPy code may change it before the graph runs
             found = self._inputs[n] = self._capture(t, type_of(v), n.pull is not None)
         return found
+
+    def _made_inside(self, v: Any, n: Node) -> bool:
+        """Whether a tensor was made of numbers while this records: a constant, as long as nobody writes to it."""
+        made = n.p is None and n.pull is None and n.serial > self.serial
+        return made and v.__class__ is not Traced and not is_shared(v)
 
     def _array(self, a: np.ndarray) -> Traced:
         """A captured NumPy array; unless the graph runs again as it is now: the function may fill it anew."""

@@ -15,7 +15,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from chainrule.errors import ArgumentError
-from chainrule.source import here
+from chainrule.source import Source, here
 from chainrule.tape.node import next_serial
 
 _GENERATOR = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
@@ -309,3 +309,22 @@ class recording(scope):
         self._before = _MODE.get()
         m = current()
         self._now = Mode(m.grad, m.inference, recorder=recorder)
+
+
+class at_line:
+    """Operations inside are recorded with the lines that `move` names, in the mode that holds around."""
+
+    __slots__ = ("_around", "_before")
+
+    def __enter__(self) -> None:
+        self._before, self._around = _MODE.get(), current()
+
+    def move(self, source: Source | None) -> None:
+        """From now on operations have this line, and the user-level operation that it called."""
+        m = self._around
+        if source is not None and m.scope is None:
+            step = (source.scope or "", source.code, source.lasti, source.call or 0)
+            _MODE.set(Mode(m.grad, m.inference, step, recorder=m.recorder))
+
+    def __exit__(self, *exc: object) -> None:
+        _MODE.set(_living(self._before))
