@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.dispatch import bind
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, IndexingError
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.ops.creation import make_leaf
 from chainrule.passes.dce import dce
@@ -77,6 +77,9 @@ def replay(graph: Graph, tensors: Sequence[Any], batched: Sequence[bool] = (), l
             return [(whole(t), flag) for t, flag in run(dce(graph), values, where, at)]
         except ChainruleError as err:
             raise err.at(source) from None
+        except IndexError as err:  # NumPy's, of indices that were not known before
+            text = str(err).replace("axis", "dimension")
+            raise IndexingError(text, fix="check the indices", source=source) from None
 
 
 __all__ = ["replay"]
