@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "draw": {"errors"},
     "insight": PYTHON - {"codegen"} | {PUBLIC, "codegen.report", "draw"},
     "learn": {PUBLIC, *GROUND, "api", "insight", "draw"},
-    "cli": {PUBLIC, *GROUND, "api", "insight", "draw", "learn"},
+    "cli": {PUBLIC, *GROUND, "api", "insight", "draw", "codegen.cache", "learn"},
     "notebook": {PUBLIC, *GROUND, "api", "insight", "draw"},
     **dict.fromkeys(TORCH_NAMES, PYTHON),
     PUBLIC: PYTHON | TORCH_NAMES | {"insight", "draw", "notebook", "learn"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 # "user" hides the package's frames in tracebacks; "full" shows them, for work on chainrule itself.
 TRACEBACK = os.environ.get("CHAINRULE_TRACEBACK", "user")
@@ -15,3 +16,21 @@ HISTORY_DEPTH = 32
 
 # How many operations the history of an untracked result may span: a wide one (a sum of 10⁶ terms) is cut off there.
 HISTORY_SPAN = 4096
+
+def _cache_dir() -> str | None:
+    """The user's cache folder by the habits of the system; CHAINRULE_CACHE names another, "off" none."""
+    named = os.environ.get("CHAINRULE_CACHE")
+    if named is not None:
+        return None if named in ("", "off") else named
+    home = os.path.expanduser("~")
+    if sys.platform == "darwin":
+        folder = os.path.join(home, "Library", "Caches")
+    elif os.name == "nt":
+        folder = os.environ.get("LOCALAPPDATA") or home
+    else:
+        folder = os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache")
+    return os.path.join(folder, "chainrule")
+
+
+# Where compiled code is kept between processes.
+CACHE_DIR = _cache_dir()

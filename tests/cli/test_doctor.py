@@ -61,3 +61,14 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> No
 def test_no_path_of_this_machine_is_told(run: Any) -> None:
     """The report goes into bug reports."""
     assert "/" not in run("doctor", "--json").stdout.replace("d/dw", "")
+
+
+def test_clear_cache_removes_what_is_kept(run: Any, tmp_path: Any, monkeypatch: Any) -> None:
+    from chainrule import config
+    from chainrule.codegen import cache
+
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    cache.write(cache.key("x"), b"code")
+    assert "1 kernel," in run("doctor").stdout
+    assert run("doctor", "--clear-cache").stdout == "1 kept kernel removed.\n"
+    assert run("doctor", "--clear-cache").stdout == "Nothing was kept.\n"

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule import config
 from chainrule.cli import output
 
 OK, MISSING, BROKEN = "ok", "missing", "broken"
@@ -53,6 +54,9 @@ class Finding:
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    clear_cache: Annotated[
+        bool, typer.Option("--clear-cache", help="Remove compiled code that is kept, and do nothing else.")
+    ] = False,
 ) -> None:
     """What works here, and how to get the rest.
 
@@ -65,7 +69,11 @@ def doctor(
     Examples
       chainrule doctor
       chainrule doctor --json > report.json
+      chainrule doctor --clear-cache
     """
+    if clear_cache:
+        output.say(_cleared())
+        return
     findings = examine()
     healthy = all(f.state == OK for f in findings if f.needed)
     if as_json:
@@ -163,16 +171,30 @@ def _blas() -> Finding:
 
 
 def _cache() -> Finding:
-    """Where compiled code is kept; the home folder is written ~, since reports are sent around."""
-    from chainrule import config
+    """What is kept of compiled code; not where, since reports are sent around."""
+    from chainrule.codegen import cache
 
-    folder = getattr(config, "CACHE_DIR", None)
+    folder = config.CACHE_DIR
     if folder is None:
-        return Finding("cache", OK, "none: this version keeps no compiled code")
-    shown = str(folder).replace(os.path.expanduser("~"), "~")
+        return Finding("cache", OK, "switched off by CHAINRULE_CACHE: every process compiles anew")
     if os.path.isdir(folder) and not os.access(folder, os.W_OK):
-        return Finding("cache", BROKEN, f"{shown} cannot be written", fix="make the folder writable")
-    return Finding("cache", OK, shown)
+        return Finding(
+            "cache", BROKEN, "the cache folder cannot be written", fix="set CHAINRULE_CACHE to another"
+        )
+    files, size = cache.size()
+    kept = (
+        f"{files} kernel{'s' if files != 1 else ''}, {size / 2**20:.1f} MB (--clear-cache removes them)"
+        if files
+        else "empty"
+    )
+    return Finding("cache", OK, f"compiled code in the user's cache folder: {kept}")
+
+
+def _cleared() -> str:
+    from chainrule.codegen import cache
+
+    count = cache.clear()
+    return f"{count} kept kernel{'s' if count != 1 else ''} removed." if count else "Nothing was kept."
 
 
 def _extra(name: str, extra: str, use: str) -> Finding:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import threading
-from functools import cache
 from typing import Any
+
+from chainrule.codegen import cache
 
 _LOCK = threading.Lock()  # LLVM compiles one module at a time
 _names = (f"chainrule{k}" for k in itertools.count())
 
 
-@cache
+@functools.cache
 def is_available() -> bool:
     """Whether llvmlite is installed and knows this machine."""
     try:
@@ -22,7 +24,7 @@ def is_available() -> bool:
     return True
 
 
-@cache
+@functools.cache
 def _engine() -> tuple[Any, Any]:
     """The target machine and the process-wide JIT; loaded when the first kernel is compiled (about 50 ms)."""
     import llvmlite.binding as llvm
@@ -40,10 +42,26 @@ def _engine() -> tuple[Any, Any]:
     return machine, llvm.create_lljit_compiler(machine)
 
 
+@functools.cache
+def _made_by() -> tuple[str, ...]:
+    """What object code depends on besides its text."""
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    version = ".".join(map(str, llvm.llvm_version_info))
+    return (
+        "1",
+        llvmlite.__version__,
+        version,
+        llvm.get_host_cpu_name(),
+        llvm.get_host_cpu_features().flatten(),
+    )
+
+
 BLAS = frozenset({"dgemm", "sgemm"})
 
 
-@cache
+@functools.cache
 def _address(name: str) -> int:
     """Address of a function of libm, or of the BLAS that SciPy ships."""
     if name in BLAS:
@@ -79,21 +97,27 @@ class Module:
 
         self.text = text
         machine, jit = _engine()
+        name = cache.key(*_made_by(), text)
         with _LOCK:
-            module = llvm.parse_assembly(text)
-            module.verify()
-            self._object = machine.emit_object(module)
-            library = llvm.JITLibraryBuilder().add_object_img(self._object)
-            for name in functions:
-                library.export_symbol(name)
-            for name in externals:
-                library.import_symbol(name, _address(name))
+            kept = cache.read(name)
+            if kept is None:
+                module = llvm.parse_assembly(text)
+                module.verify()
+                kept = machine.emit_object(module)
+                cache.write(name, kept)
+            library = llvm.JITLibraryBuilder().add_object_img(kept)
+            for function in functions:
+                library.export_symbol(function)
+            for external in externals:
+                library.import_symbol(external, _address(external))
             self._tracker = library.link(jit, next(_names))
 
     def function(self, name: str, arguments: int) -> Any:
         """The function NAME of that many 8-byte arguments, without result; the GIL is released while it runs."""
         signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * arguments)
-        return signature(self._tracker[name])
+        function = signature(self._tracker[name])
+        function.module = self  # the code goes when nobody holds it
+        return function
 
     @property
     def assembly(self) -> str:
