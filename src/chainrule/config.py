@@ -34,3 +34,6 @@ def _cache_dir() -> str | None:
 
 # Where compiled code is kept between processes.
 CACHE_DIR = _cache_dir()
+
+# Threads of large compiled work; 0: as many as there are cores.
+NUM_THREADS = int(os.environ.get("CHAINRULE_NUM_THREADS", "0") or 0)

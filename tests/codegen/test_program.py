@@ -185,3 +185,33 @@ def test_batched_products_and_transposed_factors():
 def test_single_precision_products():
     args = [RNG.normal(size=s).astype(np.float32) for s in [(90, 20), (20, 24), (24, 17)]]
     check(vjp(cr.graph_of(products, *args)), args, rtol=2e-4)
+
+
+def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypatch):
+    from chainrule.codegen import plan, threads
+
+    monkeypatch.setattr(plan, "_CHUNK_WORK", 100)  # chunks for little work
+    args = [RNG.normal(size=s) for s in [(3, 4), (4,), (1000, 3)]]
+    g = vjp(cr.graph_of(layer, *args))
+    program, arrays = Program(g, tile=32), given_arrays(g, args)
+    assert any(s.chunks > 4 for s in program.plan.steps if isinstance(s, Phase))
+    before, found = threads.get_num_threads(), []
+    try:
+        for n in (1, 2, 3, 7):
+            threads.set_num_threads(n)
+            found.append([a.tobytes() for a in program(arrays)])
+    finally:
+        threads.set_num_threads(before)
+    assert all(f == found[0] for f in found)
+    for out, reference in zip(program(arrays), evaluate(g, *arrays), strict=True):
+        np.testing.assert_allclose(out, reference, rtol=1e-11, atol=1e-14)
+
+
+def test_a_program_may_be_called_by_several_threads_at_once():
+    from concurrent.futures import ThreadPoolExecutor
+
+    program = Program(cr.graph_of(lambda x: (cr.sin(x) ** 2).sum(), np.ones(500)))
+    points = [np.full(500, float(k)) for k in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        found = [out[0] for out in pool.map(lambda x: program([x]), points)]
+    np.testing.assert_allclose(found, [500 * np.sin(k) ** 2 for k in range(40)], rtol=1e-13)

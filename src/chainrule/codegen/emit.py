@@ -96,7 +96,7 @@ class Addresses:
 
 
 class KernelWriter(Addresses):
-    """One kernel → the text of a function `@NAME(ptr %table, i64 %start, i64 %len)`."""
+    """One kernel → the text of a function `@NAME(ptr %table, i64 %begin, i64 %start, i64 %len)`."""
 
     def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
         self.kernel = kernel
@@ -112,8 +112,7 @@ class KernelWriter(Addresses):
         outer = self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes
         self._nest(list(outer))
         lines = self.b.levels[0].lines
-        return "\n".join([f"define internal void @{name}(ptr %table, i64 %start, i64 %len) {{", "entry:", *lines,
-                          "  ret void", "}"])  # fmt: skip
+        return _function(name, lines)
 
     # --- loops -------------------------------------------------------------------------------------
 
@@ -212,7 +211,7 @@ class KernelWriter(Addresses):
         """Whether nothing was added to the entry yet: the first tile, and the first round of every summed loop."""
         b = self.b
         kept = {axis for axis, _, _ in o.idx}
-        first = b.named("icmp eq i64 %start, 0", 0)
+        first = b.named("icmp eq i64 %start, %begin", 0)
         for a in self.kernel.axes[:-1]:
             if a not in kept:
                 here = b.named(f"icmp eq i64 {self.at[a].name}, 0", self.at[a].level)
@@ -406,8 +405,7 @@ class GemmWriter(Addresses):
             "  %tb = alloca i8",
         ]
         lines = [*head, *self.b.levels[0].lines]
-        return "\n".join([f"define internal void @{name}(ptr %table, i64 %start, i64 %len) {{", "entry:", *lines,
-                          "  ret void", "}"])  # fmt: skip
+        return _function(name, lines)
 
     def _nest(self, batch: list[Axis]) -> None:
         if not batch:
@@ -444,7 +442,7 @@ class GemmWriter(Addresses):
         b.line(f"store {b.real} {one}, ptr %one", level)
         beta = zero
         if g.output.combine:
-            first = b.named("icmp eq i64 %start, 0", 0)
+            first = b.named("icmp eq i64 %start, %begin", 0)
             beta = b.named(f"select i1 {first}, {b.real} {zero}, {b.real} {one}", 0)
         b.line(f"store {b.real} {beta}, ptr %beta", level)
         args = f"ptr %ta, ptr %tb, ptr %rows, ptr %columns, ptr %depth, ptr %one, ptr {right.name}, ptr %lda"
@@ -460,6 +458,11 @@ class GemmWriter(Addresses):
         if by[columns] == 1:
             return at, "N", max(by[rows], 1)
         return at, "T", by[columns]
+
+
+def _function(name: str, lines: Sequence[str]) -> str:
+    head = f"define internal void @{name}(ptr %table, i64 %begin, i64 %start, i64 %len) {{"
+    return "\n".join([head, "entry:", *lines, "  ret void", "}"])
 
 
 def _kind(v: Var) -> str:
@@ -478,50 +481,63 @@ def _short(t: str) -> str:
     return {"double": "f64", "float": "f32", "i8": "i8"}[t]
 
 
-def native(
-    plan: Plan, steps: Sequence[Kernel | Phase], slots: Slots, name: str
-) -> tuple[list[str], dict[str, str], set[str]]:
-    """The functions of some steps and one, NAME, that runs them in order; what they declare, and call of libm."""
-    texts: list[str] = []
-    declared: dict[str, str] = {}
-    called: set[str] = set()
-    lines: list[str] = []
-    label = "entry"
+class Writer:
+    """Collects functions: `kernels` and `phase` add one that the program calls by name."""
 
-    def add(kernel: Kernel | Gemm, phase: Phase | None) -> str:
+    def __init__(self, plan: Plan, slots: Slots) -> None:
+        self.plan, self.slots = plan, slots
+        self.texts: list[str] = []
+        self.declared: dict[str, str] = {}
+        self.externals: set[str] = set()
+        self.names: list[str] = []
+
+    def text(self) -> str:
+        """The module."""
+        return "\n".join([*self.declared.values(), *self.texts, "!0 = !{}"]) + "\n"
+
+    def kernels(self, kernels: Sequence[Kernel]) -> str:
+        """`NAME(ptr %table)`: kernels on whole arrays, one after the other."""
+        lines = []
+        for kernel in kernels:
+            extent = kernel.axes[-1].extent if kernel.vector else 0
+            lines.append(f"  call void @{self._add(kernel, None)}(ptr %table, i64 0, i64 0, i64 {extent})")
+        return self._define("ptr %table", lines)
+
+    def phase(self, phase: Phase) -> str:
+        """`NAME(ptr %table, i64 %begin, i64 %end)`: the tiles of some samples."""
+        calls = [
+            f"  call void @{self._add(kernel, phase)}(ptr %table, i64 %begin, i64 %start, i64 %len)"
+            for kernel in phase.kernels
+        ]
+        lines = [
+            "  br label %tile",
+            "tile:",
+            "  %start = phi i64 [ %begin, %entry ], [ %next, %tile ]",
+            f"  %next = add i64 %start, {phase.tile}",
+            "  %left = sub i64 %end, %start",
+            f"  %short = icmp slt i64 %left, {phase.tile}",
+            f"  %len = select i1 %short, i64 %left, i64 {phase.tile}",
+            *calls,
+            "  %more = icmp slt i64 %next, %end",
+            "  br i1 %more, label %tile, label %after",
+            "after:",
+        ]
+        return self._define("ptr %table, i64 %begin, i64 %end", lines)
+
+    def _define(self, arguments: str, lines: list[str]) -> str:
+        self.names.append(f"step{len(self.names)}")
+        head = f"define void @{self.names[-1]}({arguments}) {{"
+        self.texts.append("\n".join([head, "entry:", *lines, "  ret void", "}"]))
+        return self.names[-1]
+
+    def _add(self, kernel: Kernel | Gemm, phase: Phase | None) -> str:
         if isinstance(kernel, Gemm):
             assert phase is not None
-            writer: Any = GemmWriter(plan, kernel, slots, phase)
+            writer: Any = GemmWriter(self.plan, kernel, self.slots, phase)
         else:
-            writer = KernelWriter(plan, kernel, slots, phase)
-        fn = f"{name}.{len(texts)}"
-        texts.append(writer.text(fn))
-        declared.update(writer.b.declared)
-        called.update(writer.b.called)
-        return fn
-
-    for k, step in enumerate(steps):
-        if isinstance(step, Kernel):
-            extent = step.axes[-1].extent if step.vector else 0
-            lines.append(f"  call void @{add(step, None)}(ptr %table, i64 0, i64 {extent})")
-            continue
-        calls = [
-            f"  call void @{add(kernel, step)}(ptr %table, i64 %start{k}, i64 %len{k})"
-            for kernel in step.kernels
-        ]
-        lines += [
-            f"  br label %tile{k}",
-            f"tile{k}:",
-            f"  %start{k} = phi i64 [ 0, %{label} ], [ %next{k}, %tile{k} ]",
-            f"  %next{k} = add i64 %start{k}, {step.tile}",
-            f"  %left{k} = sub i64 {step.samples}, %start{k}",
-            f"  %short{k} = icmp slt i64 %left{k}, {step.tile}",
-            f"  %len{k} = select i1 %short{k}, i64 %left{k}, i64 {step.tile}",
-            *calls,
-            f"  %more{k} = icmp slt i64 %next{k}, {step.samples}",
-            f"  br i1 %more{k}, label %tile{k}, label %after{k}",
-            f"after{k}:",
-        ]
-        label = f"after{k}"
-    texts.append("\n".join([f"define void @{name}(ptr %table) {{", "entry:", *lines, "  ret void", "}"]))
-    return texts, declared, called
+            writer = KernelWriter(self.plan, kernel, self.slots, phase)
+        name = f"kernel{len(self.texts)}"
+        self.texts.append(writer.text(name))
+        self.declared.update(writer.b.declared)
+        self.externals |= writer.b.called
+        return name

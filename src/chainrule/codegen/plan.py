@@ -39,6 +39,9 @@ _TILE_BYTES = (
     192 * 1024
 )  # of the values kept for a tile: they and what is read stay in the second-level cache
 _TILE_MOST = 4096
+_MOST_CHUNKS = 16
+_CHUNK_WORK = 200_000  # operations: some 0.1 ms, several times what it costs to wake a thread
+_SUM_ENTRIES = 500_000  # of all chunks together: 4 MB, which are added once more
 _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 _SMALL = 40  # operations: what is inlined twice is not longer
 
@@ -107,12 +110,26 @@ class Gemm:
 
 @dataclass(eq=False)
 class Phase:
-    """Kernels and products that run one after the other on each tile."""
+    """Kernels and products that run one after the other on each tile.
+
+    chunks
+        Parts of the samples that may run at once, each with sums of its own.
+    """
 
     number: int
     samples: int
     tile: int
     kernels: list[Kernel | Gemm]
+    chunks: int = 1
+
+    def bounds(self) -> list[int]:
+        """Where the chunks begin, and the end: at the beginnings of tiles."""
+        tiles = -(-self.samples // self.tile)
+        return [min(self.tile * (tiles * c // self.chunks), self.samples) for c in range(self.chunks + 1)]
+
+    @property
+    def sums(self) -> list[Output]:
+        return [o for k in self.kernels for o in k.outputs if o.combine is not None]
 
 
 @dataclass(eq=False)
@@ -140,6 +157,7 @@ class Plan:
     """
 
     def __init__(self, graph: Graph, *, long: int = LONG, tile: int = _TILE_MOST) -> None:
+        graph = _staged(graph, long)
         self.graph, self._most = graph, tile
         self.made = {v: e for e in graph.equations for v in e.outs}
         self.dtype = _real_dtype(graph)
@@ -388,7 +406,16 @@ class Plan:
                     else:
                         self._add(kernels, self._kernel(e, p))
             if kernels:
-                self.steps.append(Phase(p, self.axis.extent, self._length(p), kernels))
+                phase = Phase(p, self.axis.extent, self._length(p), kernels)
+                phase.chunks = self._chunks(phase)
+                self.steps.append(phase)
+
+    def _chunks(self, phase: Phase) -> int:
+        """Chunks of a phase: as many as pay, as there are tiles, and as there is room for sums."""
+        work = sum(_room(self.made[o.var]) for k in phase.kernels for o in k.outputs)
+        sums = sum(o.var.type.size for o in phase.sums)
+        room = _SUM_ENTRIES // sums if sums else _MOST_CHUNKS
+        return max(1, min(_MOST_CHUNKS, work // _CHUNK_WORK, -(-phase.samples // phase.tile), room))
 
     def _length(self, p: int) -> int:
         """Samples in a tile: a multiple of 16, as many as the cache holds of what is kept."""
@@ -507,6 +534,32 @@ def _renamed(idx: Terms, of: Sequence[Axis], to: Sequence[Axis]) -> Terms:
 
 
 # --- the axis of the samples -------------------------------------------------------------------------
+
+
+def _staged(graph: Graph, long: int) -> Graph:
+    """The graph in which arrays whose samples do not lie next to each other are read through a copy.
+
+    The copy is an equation like others: it gets a place in the tiles where it is read repeatedly, and is inlined if not.
+    """
+    dtype = _real_dtype(graph)
+    calls = {e for e in graph.equations if why_called(e, dtype) is not None}
+    axis = SampleAxis(graph, calls, long)
+    copies: dict[Var, Var] = {}
+    staged = Graph(graph.inputs, (), graph.outputs, graph.constants)
+
+    def copy(v: Var) -> None:
+        if axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype:
+            copies[v] = staged.emit("cast", v, dtype=dtype)
+
+    for v in (*graph.inputs, *graph.constants):
+        copy(v)
+    for e in graph.equations:
+        inputs = e.inputs if e in calls else tuple([copies.get(v, v) for v in e.inputs])
+        staged.equations.append(Equation(e.primitive, inputs, e.params, e.outs, e.source, e.reading))
+        if e in calls:
+            for v in e.outs:
+                copy(v)
+    return staged
 
 
 class SampleAxis:

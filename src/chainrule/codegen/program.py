@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.codegen import jit
-from chainrule.codegen.emit import Slots, native
+from chainrule.codegen import jit, threads
+from chainrule.codegen.emit import Slots, Writer
 from chainrule.codegen.expand import expand
-from chainrule.codegen.plan import Call, Phase, Plan
+from chainrule.codegen.plan import Call, Gemm, Kernel, Phase, Plan
 from chainrule.ir.graph import Graph, Var
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
+from chainrule.table.primitive import TABLE
+
+Values = dict[Var, Any]
 
 
 class Program:
@@ -26,37 +30,35 @@ class Program:
     """
 
     def __init__(self, graph: Graph, **how: int) -> None:
-        self.graph = dce(cse(expand(graph)))
-        self.plan = Plan(self.graph, **how)
+        self.plan = Plan(dce(cse(expand(graph))), **how)
+        self.graph = self.plan.graph
         self._slots = Slots()
-        self._runs: list[Any] = []
         self._lock = threading.Lock()  # what is kept between kernels has one place
-        self._compile()
+        self._runs = self._compile()
         self._prepare()
 
-    def _compile(self) -> None:
-        texts: list[str] = []
-        declared: dict[str, str] = {}
-        called: set[str] = set()
-        names: list[str] = []
-        steps = list(self.plan.steps)
-        while steps:
-            if isinstance(steps[0], Call):
-                self._runs.append(steps.pop(0))
-                continue
-            count = next((k for k, s in enumerate(steps) if isinstance(s, Call)), len(steps))
-            names.append(f"part{len(names)}")
-            more, declares, calls = native(self.plan, steps[:count], self._slots, names[-1])  # type: ignore[arg-type]
-            texts += more
-            declared.update(declares)
-            called |= calls
-            self._runs.append(names[-1])
-            del steps[:count]
-        self.text = "\n".join([*declared.values(), *texts, "!0 = !{}"]) + "\n"
-        if names:
-            self.module = jit.Module(self.text, names, sorted(called))
-            functions = {n: self.module.function(n, 1) for n in names}
-            self._runs = [functions[r] if isinstance(r, str) else r for r in self._runs]
+    def _compile(self) -> list[Callable[[Values], None]]:
+        """What a call runs, in order."""
+        writer = Writer(self.plan, self._slots)
+        found: list[tuple[Any, str]] = []
+        for kind, group in itertools.groupby(self.plan.steps, type):
+            if kind is Kernel:
+                found.append((None, writer.kernels(list(group))))  # type: ignore[arg-type]
+            else:
+                found += [(s, writer.phase(s) if isinstance(s, Phase) else "") for s in group]
+        self.text = writer.text()
+        if writer.names:
+            self.module = jit.Module(self.text, writer.names, sorted(writer.externals))
+        return [self._run(step, name) for step, name in found]
+
+    def _run(self, step: Phase | Call | None, name: str) -> Callable[[Values], None]:
+        if isinstance(step, Call):
+            return lambda values: self._call(step, values)
+        if isinstance(step, Phase):
+            function = self.module.function(name, 3)
+            return lambda values: self._phase(step, function)
+        kernels = self.module.function(name, 1)
+        return lambda values: kernels(ctypes.addressof(self._table))
 
     def _prepare(self) -> None:
         """Memory for what is kept between kernels, made once."""
@@ -69,29 +71,27 @@ class Program:
         for v in plan.places:
             if v not in outputs and v not in called:
                 self._arrays[v] = np.empty(v.shape, v.dtype)
-        for step in plan.steps:
-            if isinstance(step, Phase):
-                for v in plan.tiles[step.number]:
-                    size = v.type.size // step.samples * step.tile
-                    self._arrays[v, step.number] = np.empty(size, v.dtype)
         self._table = (ctypes.c_void_p * max(1, len(self._slots.of)))()
         for key, slot in self._slots.of.items():
             if key in self._arrays:
                 self._table[slot] = self._arrays[key].ctypes.data
+        self._workers: list[_Worker] = []
+        self._sums = {
+            o.var: np.empty((step.chunks, *o.var.shape), o.var.dtype)
+            for step in plan.steps if isinstance(step, Phase) and step.chunks > 1 for o in step.sums
+        }  # fmt: skip
 
     def __call__(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """Arrays of the types of the inputs, in C order; the results have memory of their own."""
         with self._lock:
-            values: dict[Var, Any] = dict(zip(self.graph.inputs, arrays, strict=True))
-            made = {v: np.empty(v.shape, v.dtype) for v in self.graph.outputs if v in self.plan.places}
-            values.update(made)
+            values: Values = dict(zip(self.graph.inputs, arrays, strict=True))
+            values.update(
+                (v, np.empty(v.shape, v.dtype)) for v in self.graph.outputs if v in self.plan.places
+            )
             for v, a in values.items():
                 self._point(v, a)
             for run in self._runs:
-                if isinstance(run, Call):
-                    self._call(run, values)
-                else:
-                    run(ctypes.addressof(self._table))
+                run(values)
             return self._results(values, arrays)
 
     def _point(self, v: Var, a: Any) -> None:
@@ -99,12 +99,48 @@ class Program:
         if slot is not None:
             self._table[slot] = a.ctypes.data
 
-    def _call(self, call: Call, values: dict[Var, Any]) -> None:
+    # --- phases ------------------------------------------------------------------------------------
+
+    def _phase(self, phase: Phase, function: Callable[..., None]) -> None:
+        chunks, bounds = phase.chunks, phase.bounds()
+        most = min(threads.get_num_threads(), chunks)
+        if any(isinstance(k, Gemm) for k in phase.kernels) and threads.blas_threads() is None:
+            most = 1  # a BLAS that cannot be told to use one thread would fight with ours
+        while len(self._workers) < most:
+            self._workers.append(_Worker(self.plan, self._slots))
+        for worker in self._workers[:most]:
+            worker.follow(self._table)
+
+        def work(w: int, chunk: int) -> None:
+            table = self._workers[w].table
+            if chunks > 1:
+                for o in phase.sums:
+                    sums = self._sums[o.var]
+                    table[self._slots[o.var]] = sums.ctypes.data + chunk * sums.strides[0]
+            function(ctypes.addressof(table), bounds[chunk], bounds[chunk + 1])
+
+        threads.run(work, chunks, most)
+        if chunks > 1:
+            for o in phase.sums:
+                self._join(o.var, o.combine)
+
+    def _join(self, v: Var, combine: str | None) -> None:
+        """Add the sums of the chunks in order."""
+        assert combine is not None
+        parts = self._sums[v]
+        whole = np.ctypeslib.as_array(
+            (ctypes.c_byte * (v.type.size * v.dtype.itemsize)).from_address(self._table[self._slots[v]])
+        ).view(v.dtype)
+        flat = parts.reshape(len(parts), -1)
+        whole[...] = flat[0]
+        for part in flat[1:]:
+            whole[...] = TABLE[combine].value(whole, part)
+
+    # --- NumPy -------------------------------------------------------------------------------------
+
+    def _call(self, call: Call, values: Values) -> None:
         e = call.equation
-        args = [
-            values[v] if v in values else self._arrays[v] if v in self._arrays else self.graph.constants[v]
-            for v in e.inputs
-        ]
+        args = [self._value(v, values) for v in e.inputs]
         with np.errstate(all="ignore"):
             result = e.primitive.value(*args, **e.params)
         outs = result if result.__class__ is tuple else (result,)
@@ -112,12 +148,40 @@ class Program:
             values[v] = np.ascontiguousarray(out, v.dtype).reshape(v.shape)
             self._point(v, values[v])
 
-    def _results(self, values: dict[Var, Any], arrays: Sequence[Any]) -> tuple[Any, ...]:
+    def _value(self, v: Var, values: Values) -> Any:
+        if v in values:
+            return values[v]
+        return self._arrays[v] if v in self._arrays else self.graph.constants[v]
+
+    def _results(self, values: Values, arrays: Sequence[Any]) -> tuple[Any, ...]:
         found, taken = [], {id(a) for a in arrays}
         for v in self.graph.outputs:
-            out = values[v] if v in values else self._arrays.get(v, self.graph.constants.get(v))
+            out = self._value(v, values)
             if id(out) in taken or not isinstance(out, np.ndarray) or v in self.graph.constants:
                 out = np.array(out)
             taken.add(id(out))
             found.append(out)
         return tuple(found)
+
+
+class _Worker:
+    """The pointers of one thread: those of the program, but tiles of its own."""
+
+    def __init__(self, plan: Plan, slots: Slots) -> None:
+        self.table = (ctypes.c_void_p * max(1, len(slots.of)))()
+        self._tiles: dict[int, np.ndarray] = {}
+        for step in plan.steps:
+            if isinstance(step, Phase):
+                for v in plan.tiles[step.number]:
+                    slot = slots.of.get((v, step.number))
+                    if slot is not None:
+                        self._tiles[slot] = np.empty(v.type.size // step.samples * step.tile, v.dtype)
+
+    def follow(self, table: Any) -> None:
+        """Take the program's pointers."""
+        ctypes.memmove(self.table, table, ctypes.sizeof(table))
+        for slot, a in self._tiles.items():
+            self.table[slot] = a.ctypes.data
+
+
+__all__ = ["Program"]
