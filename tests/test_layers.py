@@ -33,12 +33,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "record": GRAPHS | {"transforms", "passes", "tape", "dispatch", "ops", "eager"},
     "api": ENGINE,
     "testing": ENGINE | {"api"},
-    "optim": ENGINE | {"api", "draw"},
+    "notebook": set(),
+    "optim": ENGINE | {"api", "draw", "notebook"},
     "draw": {"errors"},
-    "insight": PYTHON - {"codegen"} | {PUBLIC, "codegen.report", "draw"},
+    "insight": PYTHON - {"codegen"} | {PUBLIC, "codegen.report", "draw", "notebook"},
     "learn": {PUBLIC, *GROUND, "api", "insight", "draw"},
     "cli": {PUBLIC, *GROUND, "api", "insight", "draw", "codegen.cache", "learn"},
-    "notebook": {PUBLIC, *GROUND, "api", "insight", "draw"},
     **dict.fromkeys(TORCH_NAMES, PYTHON),
     PUBLIC: PYTHON | TORCH_NAMES | {"insight", "draw", "notebook", "learn"},
     "__main__": {"cli"},
@@ -50,7 +50,7 @@ WITHOUT_NUMPY = {"transforms", "passes", "draw", "cli", "learn"}
 WITH_NUMPY_AFTER_ALL = {"transforms.jacobian"}  # colouring of sparse patterns
 
 HEAVY = {"scipy", "matplotlib", "llvmlite", "rich", "typer", "optree", "IPython"}
-HEAVY_AT_THE_TOP = {"cli": {"typer", "rich"}, "notebook": {"IPython"}}
+HEAVY_AT_THE_TOP = {"cli": {"typer", "rich"}}
 
 
 def violations(root: Path) -> list[str]:

@@ -98,6 +98,24 @@ def test_the_report_says_where_text_and_code_of_the_lecture_differ(result: Any) 
         assert piece in notes
 
 
+def test_what_the_lecture_says_otherwise_has_a_section_of_its_own(result: Any) -> None:
+    page = tour.report_page(result)
+    section = next(s for s in page.sections if s.title.startswith("What the lecture says"))
+    rows = {said: found for said, found, _ in section.blocks[1].rows}
+    assert len(rows) == 5
+    found = " ".join(rows.values())
+    for piece in ("c2.grad is None", "a.grad is None", "z.grad = -2", "783 are needed in float64",
+                  "stops moving after step 659, at ‖∇L‖ = 1.279e-05, and runs on to 10000"):  # fmt: skip
+        assert piece in found
+
+
+def test_the_descents_say_how_they_ended(result: Any) -> None:
+    printed = {v.case.slug: v.printed for v in result.visits}
+    assert "converged in 783 steps" in printed["8_descent_float64"]
+    assert "stalled at step 660 of 10000" in printed["9_descent_float32"]
+    assert "converges in 783 steps" in printed["9_descent_float32"]
+
+
 class Tags(html.parser.HTMLParser):
     """Open and close tags in balance, and every address that the page would load."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -124,6 +125,30 @@ def test_progress_is_one_line_on_a_terminal(monkeypatch, capsys):
     assert shown.count("\n") == 1
     assert shown.endswith("converged\n")
     assert len(re.findall("\r", shown)) == 9  # ten times a second: 8 in 783 ms, and the last
+
+
+def test_progress_is_one_output_in_a_notebook(monkeypatch):
+    shown, made = [], []
+
+    class Handle:
+        def update(self, words):
+            shown.append(words)
+
+    def display(words, display_id):
+        made.append(display_id)
+        shown.append(words)
+        return Handle()
+
+    IPython = pytest.importorskip("IPython")
+    monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setattr("IPython.display.display", display)
+    clock = itertools.count()
+    monkeypatch.setattr("chainrule.optim.progress.time.monotonic", lambda: next(clock) / 1000)  # 1 ms a step
+    cr.minimize(f, [0.0, 0.0], progress=True)
+    assert made == [True]
+    assert len(shown) == 5  # four times a second: 4 in 783 ms, and the last
+    assert repr(shown[-1]).endswith("converged")
+    assert "<pre>descending" in shown[0]._repr_mimebundle_()["text/html"]
 
 
 def test_a_quick_run_shows_nothing_on_a_terminal(monkeypatch, capsys):

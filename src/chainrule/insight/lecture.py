@@ -54,6 +54,8 @@ class Case:
         Variables of the program → pictures with captions.
     remarks
         Variables of the program → sentences.
+    claims
+        Variables of the program → pairs: what the lecture says, and what is so.
     """
 
     slug: str
@@ -65,6 +67,7 @@ class Case:
     rows: Callable[[Names], Sequence[Row]]
     plots: Callable[[Names], Sequence[tuple[Drawing, str]]]
     remarks: Callable[[Names], Sequence[str]] = lambda names: ()
+    claims: Callable[[Names], Sequence[tuple[str, str]]] = lambda names: ()
 
 
 def differences(f: Callable[..., float], at: Sequence[float]) -> list[float]:
@@ -294,6 +297,10 @@ print(w1.grad, w2.grad, w3.grad, c1.grad, c2.grad)
                "4 flows back through it, "
                "and arrives at the tensor(10.0) inside, which no variable holds. A constant "
                "would stop the 4."],
+    claims=lambda v: [
+        ("c2, made with + 1.0 behind it, becomes a constant",
+         f"c2 is computed. c2.grad is {v['c2'].grad}, because it is not kept; 4 flows through it to the unnamed leaf"),
+    ],
 )  # fmt: skip
 
 # --- several numbers out -----------------------------------------------------------------------------------
@@ -325,6 +332,11 @@ print(z.grad, J)
                 "not tell 2 and −4 apart.")],
     lambda v: ["The lecture's code prints a.grad where it means z.grad: a is computed, so a.grad is None.",
                "The lecture writes the Jacobian as a row, [2  4z³]; here each output has a row."],
+    claims=lambda v: [
+        ("a.grad shows the gradient",
+         f"a.grad is {v['a'].grad}: a is computed. z.grad = {number(v['z'].grad.item())} is meant"),
+        ("the Jacobian is one row, (2, 4z³)", "each output has a row: [[2], [−4]]; the row is its transpose"),
+    ],
 )  # fmt: skip
 
 # --- descent ---------------------------------------------------------------------------------------------
@@ -347,6 +359,9 @@ while k < maxiter and norm_grad > tol:
     norms.append(norm_grad)
     path.append(w.tolist())
 print(f"Iteration {k}: ||grad|| = {norm_grad}")
+
+r = cr.minimize(lambda w: (w[0] - 2) ** 2 + (w[1] + 3) ** 2, cr.zeros(2, dtype=cr.%s), lr=lr, tol=tol)
+print(r)
 """
 
 
@@ -427,7 +442,7 @@ def _descent_plots(v: Names, name: str) -> Sequence[tuple[Drawing, str]]:
 DOUBLE = Case(
     "8_descent_float64", "Descent of (w₁ − 2)² + (w₂ + 3)², float64",
     "Gradient descent from (0, 0) with learning rate 0.01, until the gradient is smaller than 1e-06.",
-    _DESCENT % "float64",
+    _DESCENT % ("float64", "float64"),
     "L", ("w.grad",), _double_rows, lambda v: _descent_plots(v, "float64"),
     lambda v: [
         f"In float64 the descent converges in {v['k']} steps. Each step multiplies the distance to (2, −3) by "
@@ -435,11 +450,14 @@ DOUBLE = Case(
         "known in advance: it is the logarithm of 1e-06/‖∇L‖ at the start, to base 0.98.",
         "The lecture's text allows at most 1000 iterations, its code 10000. In float64 both are enough.",
     ],
+    claims=lambda v: [
+        ("at most 1000 iterations (text), 10000 (code)", f"{v['k']} are needed in float64; in float32 none is enough"),
+    ],
 )  # fmt: skip
 SINGLE = Case(
     "9_descent_float32", "The same descent in float32, PyTorch's default",
     "The same program with half as many digits.",
-    _DESCENT % "float32",
+    _DESCENT % ("float32", "float32"),
     "L", ("w.grad",), _single_rows, lambda v: _descent_plots(v, "float32"),
     lambda v: [
         f"In float32 it never reaches its tolerance. After step {last_move(v['path'])} it is frozen at "
@@ -450,6 +468,11 @@ SINGLE = Case(
         "There is no closed form for "
         "rounding; the numbers are checked against the same loop on NumPy's float32 with the "
         "gradient by hand.",
+    ],
+    claims=lambda v: [
+        ("the loop ends when ‖∇L‖ ≤ 1e-06",
+         f"in float32 it stops moving after step {last_move(v['path'])}, at ‖∇L‖ = {v['norm_grad']:.4g}, "
+         f"and runs on to {v['k']}"),
     ],
 )  # fmt: skip
 

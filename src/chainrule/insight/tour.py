@@ -31,6 +31,8 @@ class Visit:
         What the program printed.
     answers
         `(expression, answer)` of what `why` was asked.
+    claims
+        Pairs: what the lecture says, and what is so.
     error
         Why there is nothing more, where the program failed.
     """
@@ -42,6 +44,7 @@ class Visit:
     answers: tuple[tuple[str, Answer], ...]
     plots: tuple[tuple[Drawing, str], ...]
     remarks: tuple[str, ...]
+    claims: tuple[tuple[str, str], ...] = ()
     error: str = ""
 
 
@@ -145,7 +148,7 @@ def _visit(case: Case) -> Visit:
         return _worked(case)
     except Exception as err:  # a case that breaks is a wrong answer, not the end of the tour
         row = Row(case.title, "failed", "", "", False)
-        return Visit(case, (row,), "", None, (), (), (), f"{type(err).__name__}: {err}")
+        return Visit(case, (row,), "", None, (), (), (), error=f"{type(err).__name__}: {err}")
 
 
 def _worked(case: Case) -> Visit:
@@ -163,7 +166,7 @@ def _worked(case: Case) -> Visit:
         answers = tuple((asked, _answer(asked, names)) for asked in case.ask)
         rows = tuple(case.rows(names))
         return Visit(case, rows, printed.getvalue(), explanation, answers,
-                     tuple(case.plots(names)), tuple(case.remarks(names)))  # fmt: skip
+                     tuple(case.plots(names)), tuple(case.remarks(names)), tuple(case.claims(names)))  # fmt: skip
 
 
 def _answer(asked: str, names: dict[str, Any]) -> Answer:
@@ -207,7 +210,7 @@ def report_page(tour: Tour) -> Page:
     return Page(
         "Where gradients come from: a tour of the lecture",
         lead,
-        [_summary(tour), *map(_section, tour.visits)],
+        [_summary(tour), *_differences(tour), *map(_section, tour.visits)],
     )
 
 
@@ -223,6 +226,18 @@ def _summary(tour: Tour) -> Section:
         "there or because rounding decides."
     )
     return Section("Summary", (table, how))
+
+
+def _differences(tour: Tour) -> list[Section]:
+    """What the lecture says otherwise, each with the case that shows it."""
+    rows = [(said, found, visit.case.title) for visit in tour.visits for said, found in visit.claims]
+    if not rows:
+        return []
+    words = Paragraph("Each of these is worked out below, with the numbers.")
+    table = Table(
+        "Where the lecture and the numbers part", ("the lecture says", "what is so", "case"), tuple(rows)
+    )
+    return [Section("What the lecture says, and what is so", (words, table))]
 
 
 def _section(visit: Visit) -> Section:
@@ -277,6 +292,7 @@ def _data(tour: Tour) -> dict[str, Any]:
                 "answers": [{"asked": asked, **_finite(answer.to_json())} for asked, answer in v.answers],
                 "plots": [picture.to_json() for picture, _ in v.plots],
                 "remarks": list(v.remarks),
+                "claims": [{"said": said, "found": found} for said, found in v.claims],
             }
             for v in tour.visits
         ],

@@ -90,8 +90,8 @@ def minimize(
     callback
         Called with a `State` at each point; the descent ends there if it returns True or raises StopIteration.
     progress
-        True: show a line (rows, where output is no terminal). A function of text gets the rows. None: a line on a
-        terminal, once the run takes longer than a second. False: nothing.
+        True: show a line in a terminal or notebook, rows elsewhere. A function of text gets the rows. None: a line in a
+        terminal or notebook, once the run takes longer than a second. False: nothing.
     strict
         False runs the lecture's loop as it is: it ends at `tol` or at `maxiter`, also where w no longer changes.
 

@@ -1,4 +1,7 @@
-"""What is shown while a descent runs: one line that is redrawn where a person watches, rows elsewhere."""
+"""What is shown while a descent runs: one line that is redrawn where a person watches, rows elsewhere.
+
+In a terminal the line is written over ten times a second at most, in a notebook four times (each one is a message).
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,34 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import ArgumentError
+from chainrule.notebook import Live, in_notebook
 from chainrule.optim.history import HEAD, Row, row_text
 
 _REDRAWN = 0.1  # seconds: ten times a second is as often as one can read
+_IN_NOTEBOOK = 0.25
 _PATIENCE = 1.0  # seconds: a run that is over by then needs no line
 _BAR = 24
 
 
 class Progress:
-    """Called at each step; `finish` once. Nothing is written for a step that is not to be shown."""
+    """Called at each step; `finish` once. Nothing is written for a step that is not to be shown.
 
-    def __init__(self, write: Callable[[str], object], *, line: bool, wait: float, maxiter: int) -> None:
-        self._write, self._line, self._maxiter = write, line, maxiter
+    write
+        Takes text: whole rows, or with `line` the line anew.
+    wait, pause
+        Seconds before the line is first shown, and between two times.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[str], object],
+        *,
+        line: bool,
+        wait: float,
+        maxiter: int,
+        pause: float = _REDRAWN,
+    ) -> None:
+        self._write, self._line, self._maxiter, self._pause = write, line, maxiter, pause
         self._next = time.monotonic() + wait
         self._begun = False
 
@@ -32,13 +51,13 @@ class Progress:
             return
         now = time.monotonic()
         if now >= self._next:
-            self._next, self._begun = now + _REDRAWN, True
-            self._write("\r\x1b[K" + self._text(k, norm))
+            self._next, self._begun = now + self._pause, True
+            self._write(self._text(k, norm))
 
     def finish(self, k: int, norm: float, status: str) -> None:
         """The last line stays, with the status."""
         if self._line and self._begun:
-            self._write("\r\x1b[K" + self._text(k, norm) + f"   {status}\n")
+            self._write(f"{self._text(k, norm)}   {status}\n")
         elif not self._line:
             self._write(f"  {status} after {k} steps, ‖∇L‖ = {norm:.3e}\n")
 
@@ -71,10 +90,20 @@ def progress_of(wanted: Any, maxiter: int) -> Progress | None:
             "progress is True, False, None, or a function that takes a line of text",
             given=f"progress={wanted!r}", fix="leave it out: a run that takes longer than a second then shows a line",
         )  # fmt: skip
+    wait = 0.0 if wanted else _PATIENCE
+    if in_notebook():
+        live = Live()
+        return Progress(
+            lambda text: live.show(text.rstrip()), line=True, wait=wait, maxiter=maxiter, pause=_IN_NOTEBOOK
+        )
     watched = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
     if not watched and wanted is None:
         return None
-    return Progress(_write, line=watched, wait=0.0 if wanted else _PATIENCE, maxiter=maxiter)
+    return Progress(_write_over if watched else _write, line=watched, wait=wait, maxiter=maxiter)
+
+
+def _write_over(text: str) -> None:
+    _write("\r\x1b[K" + text)
 
 
 def _write(text: str) -> None:
