@@ -45,7 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 # A package -> the only places that may import it, early or late.
-CONFINED = {"scipy": {"table", "transforms.jacobian", "codegen.jit", "codegen.threads"}, "llvmlite": {"codegen.jit"}}
+CONFINED = {
+    "scipy": {"table", "transforms.jacobian", "codegen.jit", "codegen.threads"},
+    "llvmlite": {"codegen.jit"},
+}
 WITHOUT_NUMPY = {"transforms", "passes", "draw", "cli", "learn"}
 WITH_NUMPY_AFTER_ALL = {"transforms.jacobian"}  # colouring of sparse patterns
 

@@ -17,6 +17,7 @@ HISTORY_DEPTH = 32
 # How many operations the history of an untracked result may span: a wide one (a sum of 10⁶ terms) is cut off there.
 HISTORY_SPAN = 4096
 
+
 def _cache_dir() -> str | None:
     """The user's cache folder by the habits of the system; CHAINRULE_CACHE names another, "off" none."""
     named = os.environ.get("CHAINRULE_CACHE")

@@ -257,6 +257,19 @@ def test_copies_share_no_memory(name):
     assert not np.shares_memory(out.numpy(), x.numpy())
 
 
+def test_view_shares_memory_or_refuses():
+    x = cr.zeros(3, 4)
+    x.view(2, 6)[1, 0] = 5.0
+    assert x[1, 2].item() == 5.0
+    with pytest.raises(ShapeError, match="in that order in memory") as info:
+        x.T.view(-1)
+    assert "reshape" in info.value.fix
+    assert x.T.reshape(-1).shape == x.T.contiguous().view(-1).shape == (12,)
+    assert (x * 1.0).T.contiguous().is_contiguous()
+    assert x.contiguous() is x
+    assert cr.zeros(2, 0).T.view(-1).shape == (0,)
+
+
 # --- what has no map ---------------------------------------------------------------------------------
 
 

@@ -149,11 +149,6 @@ def element_size(self: Any) -> Any:
     return self.dtype.itemsize
 
 
-def contiguous(self: Any) -> Any:
-    """Itself; of a view whose entries do not lie in order a copy, so that writing to it leaves the rest alone."""
-    return self if self.base is None or self.v.flags.c_contiguous else self.clone()
-
-
 def is_contiguous(self: Any) -> Any:
     """Whether the entries lie one after the other in memory, the last dimension first."""
     return not isinstance(self.v, np.ndarray) or self.v.flags.c_contiguous
@@ -194,5 +189,5 @@ ndimension, nelement = dim, numel
 
 METHODS = """
     to type type_as double float long int bool cpu new_tensor new_zeros new_ones new_empty new_full dim ndimension numel
-    nelement size element_size contiguous is_contiguous stride data_ptr is_inference is_floating_point is_complex
+    nelement size element_size is_contiguous stride data_ptr is_inference is_floating_point is_complex
 """  # of Tensor

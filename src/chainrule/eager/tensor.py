@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import copy
-import operator
 import warnings
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from chainrule import dispatch, quick
-from chainrule.dispatch import Handle, share
+from chainrule.dispatch import Handle
 from chainrule.eager import backward as engine
-from chainrule.eager import hooks, inplace, interop, properties
+from chainrule.eager import inplace, interop
 from chainrule.eager.backward import RETAINED, node_of
-from chainrule.eager.formatting import tensor_repr
+from chainrule.eager.methods import attach, comparable, in_place, reflected
+from chainrule.eager.values import Values
 from chainrule.errors import (
     ArgumentError,
     ChainruleError,
-    DerivativeError,
     DtypeError,
     GradientNote,
     InferenceError,
@@ -28,74 +26,18 @@ from chainrule.errors import (
     UnsupportedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.ops import (
-    array,
-    contract,
-    creation,
-    diagonals,
-    index,
-    join,
-    norm,
-    queries,
-    reduce,
-    repeat,
-    scan,
-    scatter,
-    select,
-    softmax,
-    sort,
-    split,
-    statistics,
-)
+from chainrule.ops import array, contract, creation, index
 from chainrule.ops import elementwise as e
 from chainrule.ops.device import CPU
-from chainrule.source import Source, boundary, trim
-from chainrule.tape.cuts import note_cut, note_origin
+from chainrule.source import boundary, trim
+from chainrule.tape.cuts import note_cut
 from chainrule.tape.memory import note_shared
 from chainrule.tape.modes import current
 from chainrule.tape.node import Leaf, accumulate, leaf
 from chainrule.tape.promote import get_default_dtype, is_inexact
-from chainrule.tape.traced import Traced, cut, own
 
 
-def _reflected(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    def method(self: Any, other: Any) -> Any:
-        return op(other, self)
-
-    return method
-
-
-def _comparable(op: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """== and != with what is no number: Python then compares identities, so `x == None` is False."""
-
-    def method(self: Any, other: Any) -> Any:
-        if other is None or isinstance(other, (str, bytes, dict, set)):
-            return NotImplemented
-        return op(self, other)
-
-    return method
-
-
-def _in_place(op: Callable[..., Any], name: str, ufunc: np.ufunc | None = None) -> Callable[..., Any]:
-    """The in-place form of an operation; `ufunc` does the plain update step in one pass."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            if ufunc is not None and len(args) == 1 and not kwargs and inplace.quick(self, args[0], ufunc):
-                return self
-            return inplace.apply(self, op, args, kwargs, name)
-        except Exception as err:
-            trim(err)
-            raise
-
-    method.__name__ = method.__qualname__ = name
-    method.__doc__ = (
-        f"In-place form of `{name.rstrip('_')}`; a leaf that requires a gradient needs no_grad()."
-    )
-    return method
-
-
-class Tensor(Handle):
+class Tensor(Values):
     """An array of numbers that remembers how it was computed.
 
     Made by `tensor`, `zeros`, `from_numpy` … and by every operation. The default dtype is float64.
@@ -243,149 +185,6 @@ class Tensor(Handle):
         dispatch.node_of(self)
         inplace.renew(self, new)
 
-    # --- values ----------------------------------------------------------------------------------
-
-    @boundary
-    def item(self) -> Any:
-        """The value of a tensor with one entry, as a Python number; the graph ends there."""
-        v = self.v
-        if self.n.pull is not None:
-            note_cut(node_of(self), "item")
-        if v.__class__ is float:
-            return v
-        if v.size != 1:
-            fix = "read one entry, e.g. x[0].item(), or all of them with tolist()"
-            raise ShapeError(
-                f"a tensor with {v.size} entries is no single number", given=str(type_of(v)), fix=fix
-            )
-        return v.item()
-
-    def tolist(self) -> Any:
-        """The values as nested lists (a number for a 0-d tensor)."""
-        return self.v if self.v.__class__ is float else self.v.tolist()
-
-    @boundary
-    def numpy(self, *, force: bool = False) -> np.ndarray:
-        """The values as a NumPy array that shares memory; refused where a gradient would be lost unseen."""
-        n = node_of(self)
-        if n.pull is not None and not force:
-            raise DerivativeError(
-                "numpy() of a tensor that requires a gradient would cut the graph", given=f"{n.name} at {n.source}",
-                fix="use x.detach().numpy(), or np.asarray(x)",
-            )  # fmt: skip
-        note_cut(n, "numpy")
-        return share(self)
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        note_cut(node_of(self), "numpy")
-        a = np.asarray(self.v) if self.v.__class__ is float else self.v
-        return np.array(a, dtype=dtype, copy=True if copy or copy is None else None)
-
-    @boundary
-    def detach(self) -> Any:
-        """The same memory without history; the graph is not kept alive."""
-        note_cut(node_of(self), "detach")
-        if self.v.__class__ is Traced:
-            return dispatch.emit("detach", self)
-        t = dispatch.wrap(share(self), leaf(self.v, False, *dispatch.source_code()))
-        note_shared(t.v)
-        if self.n.pull is not None:
-            note_origin(t.n, "detach", Source(t.n.code, t.n.at))
-        return t
-
-    @boundary
-    def detach_(self) -> Any:
-        """Forget the history of this tensor."""
-        note_cut(node_of(self), "detach")
-        self.v = cut(self.v)
-        self.n, self.base = leaf(self.v, False, *dispatch.source_code()), None
-        return self
-
-    @boundary
-    def clone(self) -> Any:
-        """A copy in memory of its own; the gradient flows through."""
-        p = dispatch.TABLE["alias"]
-        values, nodes, _ = dispatch.operands((self,))
-        out = own(values[0]) if current().grad else cut(own(values[0]))
-        return dispatch.wrap(out, dispatch.record(p, values, nodes, out, {}, current()))
-
-    @boundary
-    def __float__(self) -> float:
-        return float(_number(self, "float"))
-
-    @boundary
-    def __int__(self) -> int:
-        return int(_number(self, "int"))
-
-    @boundary
-    def __complex__(self) -> complex:
-        return complex(_number(self, "complex"))
-
-    @boundary
-    def __index__(self) -> int:
-        v = np.asarray(self.v)
-        if v.size != 1 or v.dtype.kind not in "bui":
-            raise ArgumentError(
-                "only a tensor with one whole number is an index", given=str(type_of(v)),
-                fix="use int(x), which cuts the fraction off" if v.size == 1 else "read one entry of it",
-            )  # fmt: skip
-        return operator.index(v.item())
-
-    @boundary
-    def __bool__(self) -> bool:
-        if self.v.__class__ is float:
-            return self.v != 0.0
-        if self.v.size != 1:
-            fix = "use .any() or .all(), or where(…) to choose entry by entry"
-            what = f"the truth of a tensor with {self.v.size} entries is ambiguous"
-            raise ShapeError(what, given=str(type_of(self.v)), fix=fix)
-        return bool(self.v)
-
-    @boundary
-    def __len__(self) -> int:
-        if not self.shape:
-            raise ArgumentError("a 0-d tensor has no length", fix="read its value with .item()")
-        return self.shape[0]
-
-    @boundary
-    def __iter__(self) -> Iterator[Any]:
-        if not self.shape:
-            raise ArgumentError(
-                "a 0-d tensor has no entries to go through", fix="read its value with .item()"
-            )
-        return iter([self[i] for i in range(self.shape[0])])
-
-    def __contains__(self, x: Any) -> bool:
-        return bool(np.any(np.asarray(self.v) == (x.v if isinstance(x, Handle) else x)))
-
-    def __repr__(self) -> str:
-        n = node_of(self)
-        name = _torch_name(n) if n.p is not None and n.pull is not None else None
-        return tensor_repr(self.v, requires_grad=n.pull is not None, grad_fn=name)
-
-    @boundary
-    def __format__(self, spec: str) -> str:
-        if not self.shape:
-            return format(self.item(), spec) if spec else str(self.item())
-        if spec:
-            raise ArgumentError(
-                f"a tensor with {self.numel()} entries has no format {spec!r}", given=f"shape {list(self.shape)}",
-                fix="format one entry, f\"{x[0]:.3f}\", or set the digits with set_printoptions(precision=3)",
-            )  # fmt: skip
-        return repr(self)
-
-    def __round__(self, ndigits: Any = None) -> Any:
-        return e.round_(self, decimals=0 if ndigits is None else ndigits)
-
-    def __trunc__(self) -> int:
-        return int(self)
-
-    def __divmod__(self, other: Any) -> Any:
-        return e.floor_divide(self, other), e.remainder(self, other)
-
-    def __rdivmod__(self, other: Any) -> Any:
-        return e.floor_divide(other, self), e.remainder(other, self)
-
     # --- gradients -------------------------------------------------------------------------------
 
     def backward(
@@ -443,8 +242,8 @@ class Tensor(Handle):
     __pow__ = e.power
     __neg__ = e.neg
     __abs__ = e.abs
-    __eq__ = _comparable(e.eq)  # type: ignore[assignment]
-    __ne__ = _comparable(e.ne)  # type: ignore[assignment]
+    __eq__ = comparable(e.eq)  # type: ignore[assignment]
+    __ne__ = comparable(e.ne)  # type: ignore[assignment]
     __lt__ = e.lt
     __le__ = e.le
     __gt__ = e.gt
@@ -458,17 +257,17 @@ class Tensor(Handle):
     def __pos__(self) -> Any:
         return self
 
-    __rmatmul__ = _reflected(contract.matmul)
+    __rmatmul__ = reflected(contract.matmul)
     __rand__ = __and__
     __ror__ = __or__
     __rxor__ = __xor__
 
-    __iadd__ = _in_place(e.plus, "add_", np.add)
-    __isub__ = _in_place(e.minus, "sub_", np.subtract)
-    __imul__ = _in_place(e.times, "mul_", np.multiply)
-    __itruediv__ = _in_place(e.true_divide, "div_", np.true_divide)
-    __ipow__ = _in_place(e.power, "pow_")
-    __ifloordiv__ = _in_place(e.floor_divide, "floor_divide_")
+    __iadd__ = in_place(e.plus, "add_", np.add)
+    __isub__ = in_place(e.minus, "sub_", np.subtract)
+    __imul__ = in_place(e.times, "mul_", np.multiply)
+    __itruediv__ = in_place(e.true_divide, "div_", np.true_divide)
+    __ipow__ = in_place(e.power, "pow_")
+    __ifloordiv__ = in_place(e.floor_divide, "floor_divide_")
 
     def __getitem__(self, key: Any) -> Any:
         if key.__class__ is int:
@@ -575,29 +374,6 @@ def missing(name: str) -> ChainruleError:
     )
 
 
-def engine_here() -> Any:
-    from chainrule.source import here
-
-    return here()
-
-
-def _number(t: Tensor, how: str) -> Any:
-    n = node_of(t)
-    if n.pull is not None:
-        note_cut(n, how)
-    if t.numel() != 1:
-        fix = "read one entry, e.g. x[0].item()"
-        raise ShapeError(
-            f"a tensor with {t.numel()} entries is no single number", given=str(type_of(t.v)), fix=fix
-        ).at(engine_here())
-    return t.v if t.v.__class__ is float else t.v.item()
-
-
-def _torch_name(n: Any) -> str:
-    name = n.scope or {"integer_pow": "pow", "concatenate": "cat"}.get(n.p.name, n.p.name)
-    return "".join(w[:1].upper() + w[1:] for w in name.split("_")) + "Backward0"
-
-
 def _intermediate_note(t: Tensor) -> str | None:
     n = node_of(t)
     return (
@@ -635,66 +411,5 @@ def _assign_grad(t: Tensor, g: Any) -> None:
         RETAINED[n] = g
 
 
-# --- methods that are functions ----------------------------------------------------------------------
-
-# Each file lists in METHODS which of its functions are methods too.
-for _module in (
-    e,
-    select,
-    reduce,
-    statistics,
-    norm,
-    softmax,
-    scan,
-    sort,
-    array,
-    contract,
-    diagonals,
-    index,
-    join,
-    queries,
-    repeat,
-    scatter,
-    split,
-    hooks,
-    properties,
-):
-    for _name in _module.METHODS.split():
-        if not hasattr(Handle, _name):
-            setattr(Tensor, _name, getattr(_module, _name))
-Tensor.round = e.round_  # type: ignore[attr-defined]
-
-_IN_PLACE = """
-    add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power clamp clip
-    clamp_min clamp_max abs absolute neg negative sign sgn floor ceil trunc fix frac round exp exp2 expm1 log log2
-    log10 log1p sqrt rsqrt square reciprocal sin cos tan asin arcsin acos arccos atan arctan sinh cosh tanh
-    asinh arcsinh acosh arccosh atanh arctanh atan2 arctan2 hypot sigmoid logit erf erfc relu deg2rad rad2deg
-    copysign ldexp lerp addcmul addcdiv xlogy heaviside nan_to_num masked_fill eq ne not_equal lt less le less_equal gt
-    greater ge greater_equal logical_and logical_or logical_xor logical_not
-"""
-for _name in _IN_PLACE.split():
-    _ufunc = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}.get(_name)
-    setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_", _ufunc))
-for _name in ("tril", "triu", *scatter.IN_PLACE.split()):
-    setattr(Tensor, f"{_name}_", _in_place(getattr(Tensor, _name), f"{_name}_"))
-
-
-def _where(self: Any, condition: Any, other: Any) -> Any:
-    """This tensor where the condition holds, else `other`."""
-    return e.where(condition, self, other)
-
-
-Tensor.where = _where  # type: ignore[attr-defined]
-
-for _name, _p in (
-    ("radd", "add"),
-    ("rsub", "sub"),
-    ("rmul", "mul"),
-    ("rtruediv", "div"),
-    ("rfloordiv", "floor_divide"),
-    ("rmod", "remainder"),
-):
-    setattr(Tensor, f"__{_name}__", quick.reflected(dispatch.TABLE[_p], watch=_p == "div"))
-Tensor.__rpow__ = _reflected(e.power)  # type: ignore[attr-defined]
-
+attach(Tensor)
 dispatch.Tensor = quick.Tensor = Tensor

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from chainrule.dispatch import bind
 from chainrule.errors import ArgumentError, ShapeError
 from chainrule.ops.arguments import dims, fill_in, lengths, one_dim, operation, shape_of
@@ -32,9 +34,17 @@ def reshape(input: Any, *shape: Any) -> Any:
 
 @operation
 def view(input: Any, *shape: Any) -> Any:
-    """As `reshape` (a dtype instead of a shape is refused)."""
+    """The same memory in another shape; one length may be -1. Where that needs a copy it is refused: use `reshape`."""
     x = as_tensor(input)
-    return bind(TABLE["reshape"], x, shape=fill_in(lengths(shape), x.numel()))
+    wanted = fill_in(lengths(shape), x.numel())
+    out = bind(TABLE["reshape"], x, shape=wanted)
+    if out.base is None and out.v.__class__ is np.ndarray and x.numel():  # a traced value has no memory
+        raise ShapeError(
+            f"no view has the shape {list(wanted)}: the entries do not lie in that order in memory",
+            given=f"shape {list(x.shape)}, strides {list(x.stride())}",
+            fix="use reshape, which copies where it must, or x.contiguous().view(…)",
+        )
+    return out
 
 
 @operation
