@@ -248,7 +248,7 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
 
 def _writeable(t: Any) -> bool:
     if t.v.__class__ is Traced:
-        return t.base is None or all(p.name != "broadcast" for p, _ in dispatch.view(t).ops)
+        return t.base is None or all(p.name not in ("broadcast", "windows") for p, _ in dispatch.view(t).ops)
     return t.v.__class__ is not np.ndarray or t.v.flags.writeable
 
 
