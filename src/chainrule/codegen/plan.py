@@ -539,7 +539,7 @@ def _renamed(idx: Terms, of: Sequence[Axis], to: Sequence[Axis]) -> Terms:
 def _staged(graph: Graph, long: int) -> Graph:
     """The graph in which arrays whose samples do not lie next to each other are read through a copy.
 
-    The copy is an equation like others: it gets a place in the tiles where it is read repeatedly, and is inlined if not.
+    The copy is an equation like others: it gets a place in the tiles where it is read repeatedly, else it is inlined.
     """
     dtype = _real_dtype(graph)
     calls = {e for e in graph.equations if why_called(e, dtype) is not None}
