@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule.api import trees
+from chainrule.api.passes import each_unit
 from chainrule.api.run import Run, check_function
 from chainrule.dispatch import Handle, node_of
 from chainrule.eager.backward import _gradient_tensor, pull_back
 from chainrule.errors import ArgumentError, DerivativeError, DtypeError
-from chainrule.ops import array, creation, join
+from chainrule.ops import array, creation
 from chainrule.source import boundary
 from chainrule.tape.pull import settle
 
@@ -94,16 +95,15 @@ def _complex(run: Run) -> bool:
     return any(t.dtype.kind == "c" for t in (*run.outs, *run.inputs))
 
 
-def _check_holomorphic(columns: list[list[Any]], along: list[list[Any]]) -> None:
-    for column, other in zip(columns, along, strict=True):
-        for c, i in zip(column, other, strict=True):
-            a, b = np.asarray(c.detach()) * 1j, np.asarray(i.detach())
-            if not np.allclose(a, b, rtol=1e-6, atol=1e-9 * np.max(np.abs(a), initial=1.0), equal_nan=True):
-                raise DerivativeError(
-                    "the function is not holomorphic, so its derivative at complex numbers is no single number",
-                    given="the derivative along the imaginary axis is not i times the one along the real axis",
-                    fix="differentiate by the real and the imaginary part, or use grad for one real output",
-                )
+def _check_holomorphic(columns: list[Any], along: list[Any]) -> None:
+    for c, i in zip(columns, along, strict=True):
+        a, b = np.asarray(c.detach()) * 1j, np.asarray(i.detach())
+        if not np.allclose(a, b, rtol=1e-6, atol=1e-9 * np.max(np.abs(a), initial=1.0), equal_nan=True):
+            raise DerivativeError(
+                "the function is not holomorphic, so its derivative at complex numbers is no single number",
+                given="the derivative along the imaginary axis is not i times the one along the real axis",
+                fix="differentiate by the real and the imaginary part, or use grad for one real output",
+            )
 
 
 @boundary
@@ -153,7 +153,8 @@ def jacobian(
 
     Cost
     ----
-    One run of `f`, and one pass per output entry (reverse) or per input entry (forward), whichever are fewer.
+    One run of `f`, and one pass per output entry (reverse) or per input entry (forward), whichever are fewer. Many passes
+    run together, as by `vmap`.
 
     Examples
     --------
@@ -235,49 +236,45 @@ def _rows(run: Run) -> list[list[Any]]:
             "a Jacobian at complex numbers cannot be made of reverse passes", given=str(run.out.dtype),
             fix="use jacfwd or jacobian, for holomorphic functions; or grad for one real output",
         )  # fmt: skip
-    found = []
-    for k, out in enumerate(run.outs):
-        rows = []
-        for unit in _units(out):
-            weights: list[Any] = [None] * len(run.outs)
-            weights[k] = unit
-            rows.append(run.pull(weights))
-        found.append(
-            [_assemble([r[j] for r in rows], x, (*out.shape, *x.shape), 0) for j, x in enumerate(run.inputs)]
-        )
-    return found
+    return [_row(run, k, out) for k, out in enumerate(run.outs)]
+
+
+def _row(run: Run, k: int, out: Any) -> list[Any]:
+    def walk(unit: Any) -> list[Any]:
+        weights: list[Any] = [None] * len(run.outs)
+        weights[k] = unit
+        return run.pull(weights)
+
+    if not out.numel():
+        return [creation.zeros(*out.shape, *x.shape, dtype=x.dtype) for x in run.inputs]
+    rows = each_unit(walk, out, run.outs, run.outside)
+    return [array.to_shape(r, (*out.shape, *x.shape)) for r, x in zip(rows, run.inputs, strict=True)]
 
 
 def _columns(run: Run) -> list[list[Any]]:
     """Output shape + input shape, one pushforward per input entry."""
-    found: list[list[Any]] = [[] for _ in run.outs]
-    for j, x in enumerate(run.inputs):
-        columns = [_column(run, j, unit) for unit in _units(x)]
-        if x.dtype.kind == "c":
-            _check_holomorphic(columns, [_column(run, j, unit * 1j) for unit in _units(x)])
-        for k, out in enumerate(run.outs):
-            found[k].append(_assemble([c[k] for c in columns], out, (*out.shape, *x.shape), -1))
-    return found
+    columns = [_column(run, j, x) for j, x in enumerate(run.inputs)]
+    return [list(blocks) for blocks in zip(*columns, strict=True)] if columns else [[] for _ in run.outs]
 
 
-def _column(run: Run, j: int, unit: Any) -> list[Any]:
-    tangents: list[Any] = [None] * len(run.inputs)
-    tangents[j] = unit
-    return run.push(tangents)
+def _column(run: Run, j: int, x: Any) -> list[Any]:
+    """The derivatives of each output with respect to input j."""
 
+    def walk(unit: Any) -> list[Any]:
+        tangents: list[Any] = [None] * len(run.inputs)
+        tangents[j] = unit
+        return run.push(tangents)
 
-def _units(t: Any) -> Iterator[Any]:
-    """The unit vectors of the space of `t`."""
-    for k in range(t.numel()):
-        unit = np.zeros(t.numel(), t.dtype)
-        unit[k] = 1
-        yield creation.make_leaf(unit.reshape(t.shape))
-
-
-def _assemble(parts: list[Any], t: Any, shape: tuple[int, ...], dim: int) -> Any:
-    if not parts:
-        return creation.zeros(*shape, dtype=t.dtype)
-    return array.to_shape(join.stack(parts, dim), shape)
+    if not x.numel():
+        return [creation.zeros(*out.shape, *x.shape, dtype=out.dtype) for out in run.outs]
+    columns = each_unit(walk, x, run.outs, run.outside)
+    if x.dtype.kind == "c":
+        along = each_unit(lambda unit: walk(unit * 1j), x, run.outs, run.outside)
+        _check_holomorphic(columns, along)
+    return [
+        array.to_shape(array.movedim(c, 0, -1), (*out.shape, *x.shape))
+        for c, out in zip(columns, run.outs, strict=True)
+    ]
 
 
 def _transposed(block: Any, outputs: int) -> Any:
@@ -293,13 +290,17 @@ def _of_tensor(a: Any, x: Any) -> Any:
         raise DerivativeError(
             f"{which} does not require a gradient", fix="mark the inputs with requires_grad=True"
         )
-    rows = []
-    for u in _units(a):
-        cts, _ = pull_back([(n, settle(u.v, a.v))], {target}, False)
-        ct = cts.get(target)
-        zeros = np.zeros(x.shape, x.dtype)
-        rows.append(creation.make_leaf(zeros) if ct is None else _gradient_tensor(ct, target))
-    return _assemble(rows, x, (*a.shape, *x.shape), 0)
+
+    def walk(unit: Any) -> list[Any]:
+        cts, _ = pull_back([(n, settle(unit.v, a.v))], {target}, False)
+        if target in cts:
+            return [_gradient_tensor(cts[target], target)]
+        return [creation.zeros(*x.shape, dtype=x.dtype)]
+
+    if not a.numel():
+        return creation.zeros(*a.shape, *x.shape, dtype=x.dtype)
+    (rows,) = each_unit(walk, a, [a])
+    return array.to_shape(rows, (*a.shape, *x.shape))
 
 
 __all__ = ["JacobianFunction", "Plan", "jacfwd", "jacobian", "jacrev"]
