@@ -85,6 +85,7 @@ _LAZY = {
     "graph": "chainrule.insight.picture",
     "graph_of": "chainrule.record.graph_of",
     "minimize": "chainrule.optim",
+    "linearize": "chainrule.api.linear",
     "vmap": "chainrule.api.batched",
     "load": "chainrule.eager.saving",
     "save": "chainrule.eager.saving",

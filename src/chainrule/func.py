@@ -143,6 +143,22 @@ def hessian(func: Callable[..., Any], argnums: Argnums = 0) -> Callable[..., Any
 
 
 @boundary
+def linearize(func: Callable[..., Any], *primals: Any) -> Any:
+    """Value of a function, and its derivative there as a function of the tangents: `chainrule.linearize`.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> value, push = cr.func.linearize(cr.sin, cr.tensor(0.0))
+    >>> push(cr.tensor(3.0))
+    tensor(3.)
+    """
+    from chainrule.api import linear
+
+    return linear.linearize(func, *primals)
+
+
+@boundary
 def vmap(
     func: Callable[..., Any],
     in_dims: Any = 0,
@@ -164,4 +180,4 @@ def vmap(
     return batched.vmap(func, in_dims, out_dims, randomness, chunk_size=chunk_size)
 
 
-__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "vjp", "vmap"]
+__all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp", "vmap"]

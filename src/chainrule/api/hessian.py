@@ -36,7 +36,8 @@ def hessian(f: Callable[..., Any], x: Any = None, /, *args: Any, argnums: int | 
 
     Cost
     ----
-    One recorded gradient, and one backward pass through it per input entry; many passes run together. For products with a vector use `hvp`.
+    One recorded gradient, and one backward pass through it per input entry; many passes run together. For products
+    with a vector use `hvp`.
 
     Examples
     --------

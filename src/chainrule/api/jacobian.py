@@ -153,8 +153,8 @@ def jacobian(
 
     Cost
     ----
-    One run of `f`, and one pass per output entry (reverse) or per input entry (forward), whichever are fewer. Many passes
-    run together, as by `vmap`.
+    One run of `f`, and one pass per output entry (reverse) or per input entry (forward), whichever are fewer. Many
+    passes run together, as by `vmap`.
 
     Examples
     --------

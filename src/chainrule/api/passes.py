@@ -25,9 +25,9 @@ def each_unit(
 ) -> list[Any]:
     """`walk(u)` for every unit vector u of the space of `t`: its results, stacked along a new first dimension.
 
-    `outs` are the tensors whose tape is walked, `recorded` says whether the walk is itself recorded. Walks that cannot be
-    recorded (a rule of the user that looks at numbers, an operation that has no rule for many examples) are done one by
-    one: the results are the same.
+    `outs` are the tensors whose tape is walked, `recorded` says whether the walk is itself recorded. Walks that cannot
+    be recorded (a rule of the user that looks at numbers, an operation that has no rule for many examples) are done one
+    by one: the results are the same.
     """
     units = np.eye(t.numel(), dtype=t.dtype).reshape(t.numel(), *t.shape)
     if t.numel() >= (_RECORDED if recorded else _PLAIN):

@@ -6,6 +6,7 @@ transforms and passes take one and return another. Variables are compared by ide
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -180,6 +181,18 @@ class Graph:
         self.equations.append(Equation(p, args, params, (out,), source, reading))
         return out
 
+    def vjp(self, wrt: Sequence[int] | None = None) -> Graph:
+        """The graph of the vector-Jacobian product, without what nobody reads: transforms/reverse.py."""
+        return _transformed("transforms.reverse", "vjp", self, wrt)
+
+    def jvp(self, wrt: Sequence[int] | None = None) -> Graph:
+        """The graph of the Jacobian-vector product: transforms/forward.py."""
+        return _transformed("transforms.forward", "jvp", self, wrt)
+
+    def vmap(self, lanes: int, batched: Sequence[bool] | None = None) -> Graph:
+        """The graph of the program on many examples: transforms/batch.py."""
+        return _transformed("transforms.batch", "vmap", self, lanes, batched)
+
     def __str__(self) -> str:
         from chainrule.ir.text import text
 
@@ -196,6 +209,12 @@ class Graph:
     def __hash__(self) -> int:
         ends = tuple(v.type for v in (*self.inputs, *self.outputs))
         return hash((ends, tuple(e.name for e in self.equations)))
+
+
+def _transformed(module: str, name: str, graph: Graph, *args: Any) -> Graph:
+    """A transform by name, cleaned: the program form itself knows none."""
+    load = lambda m: importlib.import_module(f"chainrule.{m}")
+    return load("passes.dce").dce(getattr(load(module), name)(graph, *args))
 
 
 def _unknown(name: str, source: Source | None = None) -> GraphError:
