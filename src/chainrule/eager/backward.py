@@ -48,13 +48,15 @@ HOOKS: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDiction
 AFTER: WeakKeyDictionary[Node, dict[int, Callable[[Any], Any]]] = WeakKeyDictionary()
 RETAINED: WeakKeyDictionary[Node, Any] = WeakKeyDictionary()  # node → its gradient, or None before a backward
 _last_overwrite = 0
+_overwriting = threading.Lock()
 
 
 def mark_overwritten(n: Node, serial: int, source: Source) -> None:
     """The value of `n` was changed in place: nodes recorded before `serial` read another value than is there now."""
     global _last_overwrite
     n.overwritten = (serial, source)
-    _last_overwrite = serial
+    with _overwriting:  # a thread that drew its serial earlier and comes later must not hide this one
+        _last_overwrite = max(_last_overwrite, serial)
 
 
 def overwritten_since(serial: int) -> bool:
