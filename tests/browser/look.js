@@ -39,6 +39,11 @@
           found.push(`${name}: ${said(texts[j])} and ${said(t)} lie on each other`);
       });
     });
+    const scale = svg.viewBox.baseVal ? frame.width / svg.viewBox.baseVal.width : 1;
+    for (const t of texts) {
+      const size = parseFloat(getComputedStyle(t).fontSize) * scale;
+      if (size < 9.5) found.push(`${name}: ${said(t)} is ${size.toFixed(1)} px high`);
+    }
     // the rows of a box stay inside it
     for (const g of svg.querySelectorAll("g")) {
       const box = g.querySelector(":scope > rect");

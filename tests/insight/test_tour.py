@@ -101,8 +101,16 @@ def test_the_report_says_where_text_and_code_of_the_lecture_differ(result: Any) 
 def test_what_the_lecture_says_otherwise_has_a_section_of_its_own(result: Any) -> None:
     page = tour.report_page(result)
     section = next(s for s in page.sections if s.title.startswith("What the lecture says"))
-    rows = {said: found for said, found, _ in section.blocks[1].rows}
+    rows = {said: found.text for said, found in section.blocks[1].rows}
     assert len(rows) == 5
+    html = result.report.read_text(encoding="utf-8")
+    for found in (cell for _, cell in section.blocks[1].rows):
+        link = found.html.partition("#")[2].partition('"')[0]
+        title = found.text.rpartition(": ")[2]
+        assert f'<h2 id="{link}">' in html
+        assert (
+            html.partition(f'<h2 id="{link}">')[2].partition("</h2>")[0].endswith(title.replace("'", "&#39;"))
+        )
     found = " ".join(rows.values())
     for piece in ("c2.grad is None", "a.grad is None", "z.grad = -2", "783 are needed in float64",
                   "stops moving after step 659, at ‖∇L‖ = 1.279e-05, and runs on to 10000"):  # fmt: skip

@@ -33,17 +33,21 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text whose line breaks and spaces count: code, terminal output. `caption` stands above it."""
+    """Text whose line breaks and spaces count: code, terminal output. `caption` stands above it.
+
+    With `wrap`, sentences are broken on narrow screens, where one would have to scroll to read them.
+    """
 
     text: str
     caption: str = ""
+    wrap: bool = False
 
     def to_html(self) -> str:
         """HTML, escaped."""
         head = f"<figcaption>{escape(self.caption)}</figcaption>" if self.caption else ""
         label = escape(self.caption or "text")
         return (
-            f'<figure class="code">{head}<pre tabindex="0" role="group" aria-label="{label}">'
+            f'<figure class="code{" wrap" * self.wrap}">{head}<pre tabindex="0" role="group" aria-label="{label}">'
             f"{escape_block(self.text)}</pre></figure>"
         )
 

@@ -17,7 +17,7 @@ from chainrule.draw.svg import element, halo, letters
 if TYPE_CHECKING:
     from chainrule.draw.drawing import Drawing
 
-WIDTH = 440.0  # of the picture
+WIDTH = 400.0  # of the picture
 SIZE = 13  # of the letters
 
 

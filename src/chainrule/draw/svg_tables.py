@@ -14,7 +14,7 @@ from chainrule.draw.svg import document, element, letters
 if TYPE_CHECKING:
     from chainrule.draw.drawing import Bar, Drawing
 
-WIDTH = 440.0
+WIDTH = 400.0
 EDGE = 12.0
 SMALL = 12
 _NAME_WIDTH = 130.0  # of the longest name that is written in full

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -428,10 +428,12 @@ def _descent_plots(v: Names, name: str) -> Sequence[tuple[Drawing, str]]:
     first = plot_convergence(
         {name: norms}, tolerance=_TOLERANCE, show_steps=shown, title="size of the gradient, step by step"
     )
-    grid = sample_grid(_bowl, (-1.0, 4.0), (-5.0, 1.0))
+    across, along = (-1.0, 4.0), (-5.0, 1.0)
+    grid = sample_grid(_bowl, across, along)
     picked = [path[k] for k in sorted({*range(0, min(len(path), 400), 10), len(path) - 1})]
     second = plot_contour(*grid, path=picked, points=[(*path[0], "start"), (*path[-1], "end")],
                           title="(w₁ − 2)² + (w₂ + 3)², every tenth step of the descent")  # fmt: skip
+    second = replace(second, x_range=across, y_range=along)
     circles = "Straight down: the contours are circles, so the steepest way leads to the minimum."
     stalls = "The line falls as in float64, and then stops falling: w no longer moves."
     return [(first, "A straight line on this scale: each step multiplies the gradient by 0.98."

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chainrule.draw import Drawing, Figure, GraphDrawing, Page, Paragraph, Section, Table, Text
+from chainrule.draw import Drawing, Figure, GraphDrawing, Markup, Page, Paragraph, Section, Table, Text
+from chainrule.draw.lettering import escape
 from chainrule.insight.explain import Explanation, explain_with
 from chainrule.insight.lecture import CASES, EXPLANATION, Case, Row
 from chainrule.insight.naming import Variables
@@ -230,14 +231,20 @@ def _summary(tour: Tour) -> Section:
 
 def _differences(tour: Tour) -> list[Section]:
     """What the lecture says otherwise, each with the case that shows it."""
-    rows = [(said, found, visit.case.title) for visit in tour.visits for said, found in visit.claims]
+    rows = [
+        (said, _with_link(found, visit.case.title, section))
+        for section, visit in enumerate(tour.visits, 3)  # after the summary and this one
+        for said, found in visit.claims
+    ]
     if not rows:
         return []
     words = Paragraph("Each of these is worked out below, with the numbers.")
-    table = Table(
-        "Where the lecture and the numbers part", ("the lecture says", "what is so", "case"), tuple(rows)
-    )
+    table = Table("Where the lecture and the numbers part", ("the lecture says", "what is so"), tuple(rows))
     return [Section("What the lecture says, and what is so", (words, table))]
+
+
+def _with_link(found: str, title: str, section: int) -> Markup:
+    return Markup(f'{escape(found)}: <a href="#section-{section}">{escape(title)}</a>', f"{found}: {title}")
 
 
 def _section(visit: Visit) -> Section:
@@ -246,13 +253,13 @@ def _section(visit: Visit) -> Section:
     if visit.error:
         blocks.append(Text(visit.error, caption="It failed"))
     if visit.printed:
-        blocks.append(Text(visit.printed.rstrip(), caption="It prints"))
+        blocks.append(Text(visit.printed.rstrip(), caption="It prints", wrap=True))
     blocks += [Figure(picture, caption) for picture, caption in visit.plots]
     blocks += [Paragraph(remark) for remark in visit.remarks]
     if visit.explanation is not None:
         blocks.append(Text(str(visit.explanation), caption=f"cr.explain({case.explain})"))
         blocks.append(Figure(_graph(visit.explanation), _GRAPH_CAPTION, wide=True))
-    blocks += [Text(str(answer), caption=f"cr.why({asked})") for asked, answer in visit.answers]
+    blocks += [Text(str(answer), caption=f"cr.why({asked})", wrap=True) for asked, answer in visit.answers]
     return Section(case.title, tuple(blocks))
 
 
