@@ -18,10 +18,12 @@ LIST = Path(__file__).with_name("public_api.txt")
 MODULES = (
     "",
     "autograd",
+    "cuda",
     "autograd.functional",
     "func",
     "linalg",
     "nn.functional",
+    "optim",
     "special",
     "utils.checkpoint",
 )

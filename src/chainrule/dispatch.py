@@ -14,7 +14,7 @@ from weakref import WeakSet
 import numpy as np
 
 from chainrule.config import KEEP_BYTES
-from chainrule.errors import DataError, DtypeError, InferenceError, ShapeError, TraceError
+from chainrule.errors import ChainruleError, DataError, DtypeError, InferenceError, ShapeError, TraceError
 from chainrule.ir.types import type_of
 from chainrule.source import user_frame
 from chainrule.table.composite import COMPOSITES
@@ -339,7 +339,10 @@ def explain_failure(p: Primitive, arrays: list[Any], params: dict[str, Any]) -> 
             f"{p.name} is not there for {types[-1].dtype}", given=", ".join(map(str, types)),
             fix="cast to numbers first, e.g. x.double()",
         ) from None  # fmt: skip
-    p.type_rule(*types, **params)
+    try:
+        p.type_rule(*types, **params)
+    except ChainruleError as err:
+        raise err from None
 
 
 class Plan:

@@ -238,3 +238,60 @@ def format_of_a_vector():
 
 def default_dtype_of_whole_numbers():
     cr.set_default_dtype(cr.int64)
+
+
+def changed_shape_in_place():
+    cr.ones(2, 3).unsqueeze_(0)
+
+
+def index_tensor_out_of_range():
+    cr.ones(2, 3).gather(1, cr.tensor([[0, 3], [1, 1]]))
+
+
+def scattered_out_of_range():
+    cr.zeros(3).index_add(0, cr.tensor([0, 4]), cr.ones(2))
+
+
+def values_for_other_places():
+    cr.zeros(3, 4).index_copy(0, cr.tensor([0, 1]), cr.ones(3, 4))
+
+
+def views_that_would_copy():
+    cr.ones(2, 3).T.view(6)
+
+
+def parts_that_do_not_add_up():
+    cr.ones(5).split([2, 2])
+
+
+def expanded_to_another_length():
+    cr.ones(2, 3).expand(2, 5)
+
+
+def windows_written_to():
+    x = cr.arange(5.0)
+    x.unfold(0, 3, 1).mul_(2)
+
+
+def optimised_result():
+    w = cr.tensor(1.0, requires_grad=True)
+    cr.optim.SGD([w * 2], lr=0.1)
+
+
+def step_with_nan():
+    w = cr.tensor([0.0, 1.0], requires_grad=True)
+    opt = cr.optim.SGD([w], lr=0.1)
+    (w.sqrt() * cr.tensor([0.0, 1.0])).sum().backward()
+    opt.step()
+
+
+def unknown_optimiser():
+    cr.optim.RMSprop([])
+
+
+def saved_function():
+    cr.save({"model": {"w": cr.ones(2), "f": len}}, "file.cr")
+
+
+def left_over_device():
+    cr.device("cuda:0")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import LeafInPlaceError, NotTrackedError
+from chainrule.errors import LeafInPlaceError, NotTrackedError, OverwrittenError
 
 VALUES = pytest.mark.parametrize("value", [1.0, [1.0]], ids=["number", "array"])
 
@@ -124,3 +124,55 @@ def test_whole_numbers_are_fine_as_constants():
     w = leaf([2.0, 4.0])
     (w * cr.tensor([1, 2])).sum().backward()
     assert w.grad.tolist() == [1.0, 2.0]
+
+
+# --- optimisers ------------------------------------------------------------------------------------
+
+
+def test_sgd_of_a_computed_tensor_is_refused_with_torchs_words():
+    with pytest.raises(ValueError, match="can't optimize a non-leaf Tensor"):
+        cr.optim.SGD([leaf() * 2], lr=0.1)
+
+
+def test_sgd_of_a_tensor_without_gradient_warns_at_the_users_line():
+    with pytest.warns(cr.GradientNote, match="does not require a gradient") as found:
+        cr.optim.SGD([cr.tensor(1.0)], lr=0.1)
+    assert found[0].filename == __file__
+
+
+def test_a_parameter_with_grad_none_is_skipped_and_said_to_be():
+    w, b = leaf(), leaf()
+    opt = cr.optim.SGD([("w", w), ("b", b)], lr=0.1)
+    (w * w).backward()
+    opt.step()
+    assert (w.item(), b.item()) == (0.8, 1.0)
+    assert "b   skipped" in str(opt.report())
+
+
+def test_a_nan_gradient_moves_nothing_and_is_explained():
+    w = leaf([0.0, 4.0])
+    opt = cr.optim.SGD([w], lr=0.1)
+    (w.sqrt() * cr.tensor([0.0, 1.0])).sum().backward()
+    with pytest.raises(RuntimeError, match="not finite") as info:
+        opt.step()
+    assert "grad[0] = nan" in info.value.given
+    assert w.tolist() == [0.0, 4.0]
+
+
+def test_an_optimiser_step_between_two_backwards_names_its_line():
+    a, b = leaf([2.0]), leaf([3.0])
+    opt = cr.optim.SGD([a, b], lr=0.1)
+    loss = (b * a).sum()
+    loss.backward(retain_graph=True)
+    opt.step()
+    with pytest.raises(OverwrittenError) as info:
+        loss.backward()
+    assert "loss = (b * a).sum()" in info.value.given
+    assert "opt.step()" in info.value.given
+
+
+def test_zero_grad_sets_to_none():
+    w = leaf()
+    (w * w).backward()
+    cr.optim.SGD([w], lr=0.1).zero_grad()
+    assert w.grad is None

@@ -235,7 +235,7 @@ def _check(t: Any, root: Any, new: Any, name: str) -> None:
     if not _writeable(t):
         raise ArgumentError(
             f"{name} would write to memory that several entries share, or that may not be written",
-            given=f"shape {list(t.shape)}, an expanded tensor or a read-only array",
+            given=f"shape {list(t.shape)}, an expanded tensor, overlapping windows or a read-only array",
             fix="write to a copy: x = x.clone()",
         )  # fmt: skip
     have, want = type_of(t.v).dtype, type_of(new.v).dtype

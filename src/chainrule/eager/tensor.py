@@ -368,6 +368,12 @@ def missing(name: str) -> ChainruleError:
         return UnsupportedError(
             f"tensors have no {name!r} here: they live on the CPU, dense", fix=f"leave out .{name}()"
         )
+    plain = name.removesuffix("_")
+    if plain != name and hasattr(Tensor, plain):
+        return UnsupportedError(
+            f"tensors have no {name!r}: there is no form of {plain} that changes the tensor itself",
+            fix=f"write x = x.{plain}(…)",
+        )
     near = difflib.get_close_matches(name, dir(Tensor), 1)
     return UnsupportedError(
         f"tensors have no attribute {name!r}",

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.dispatch import Handle, bind, node_of, wrap
 from chainrule.errors import ArgumentError, DtypeError, IndexingError, ShapeError
-from chainrule.ops.arguments import one_dim, operation
+from chainrule.ops.arguments import one_dim, operation, shape_of
 from chainrule.ops.creation import as_tensor, make_leaf
 from chainrule.table.primitive import TABLE
 from chainrule.tape import traced
@@ -159,7 +159,7 @@ def gather(input: Any, dim: int, index: Any) -> Any:
         wrong = v[(v < -x.shape[d]) | (v >= x.shape[d])].flat[0]
         raise IndexingError(
             f"index {wrong} of gather is out of range for dimension {d} of length {x.shape[d]}",
-            given=f"tensor {list(x.shape)}, index {list(i.shape)}", fix=f"use {-x.shape[d]}..{x.shape[d] - 1}",
+            given=f"tensor {list(shape_of(input))}, index {list(i.shape)}", fix=f"use {-x.shape[d]}..{x.shape[d] - 1}",
         )  # fmt: skip
     return bind(TABLE["take_along"], x, own(i), axis=d)
 

@@ -52,7 +52,7 @@ def last_ones(v: Any, x: Any, arrays: Sequence[Any], spec: Any) -> Any:
 
 def _values(v: Any, x: Any, shape: tuple[int, ...], name: str) -> Any:
     """Values to be written to `shape` places of x: in its dtype, repeated along dimensions of length 1."""
-    if not isinstance(v, Handle | np.ndarray):
+    if isinstance(v, bool | int | float | complex | np.generic):
         v = np.asarray(v.item() if isinstance(v, np.generic) else v)
         kinds = "bui" if x.dtype.kind in "ui" else "buif" if x.dtype.kind == "f" else "buifc"
         if v.dtype.kind not in (kinds if x.dtype.kind != "b" else "b"):

@@ -7,3 +7,15 @@ from chainrule.optim.history import History as History
 from chainrule.optim.optimizer import Optimizer as Optimizer
 from chainrule.optim.result import Descent as Descent
 from chainrule.optim.sgd import SGD as SGD
+from chainrule.source import boundary as _boundary
+
+
+@_boundary
+def __getattr__(name: str) -> object:
+    from chainrule.errors import UnsupportedError
+
+    if name.startswith("_"):  # protocols that Python asks for
+        raise AttributeError(name)
+    raise UnsupportedError(
+        f"chainrule.optim has no {name!r}", fix="use optim.SGD, optim.Adam or minimize(f, x0)"
+    )

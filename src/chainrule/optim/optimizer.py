@@ -15,7 +15,7 @@ from chainrule.eager.tensor import Tensor
 from chainrule.errors import ArgumentError, DataError, DerivativeError, GradientNote, ShapeError
 from chainrule.ops.creation import make_leaf, zeros_like
 from chainrule.optim.report import Report, movement, stillness
-from chainrule.source import boundary
+from chainrule.source import boundary, user_frame
 from chainrule.tape.modes import enable_grad
 from chainrule.tape.node import Leaf
 from chainrule.tape.numbers import quiet
@@ -261,10 +261,12 @@ def _check_parameter(p: Any, k: int) -> None:
             fix="optimise what it was computed from, or w = w.detach().requires_grad_()",
         )  # fmt: skip
     if not p.requires_grad:
-        warnings.warn(
+        frame = user_frame()
+        warnings.warn_explicit(
             f"parameter {k} (made at {p.n.source.place}) does not require a gradient: step() will never move it. "
             "Mark it with requires_grad=True, or leave it out.",
-            GradientNote, stacklevel=5,
+            GradientNote, frame.f_code.co_filename, frame.f_lineno,
+            registry=frame.f_globals.setdefault("__warningregistry__", {}),
         )  # fmt: skip
 
 

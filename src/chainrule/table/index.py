@@ -49,7 +49,8 @@ def _index_type(x: Any, *index: Any, spec: Spec) -> Any:
     try:
         shape = probe[numpy_key(spec, zeros)].shape
     except IndexError as err:
-        raise IndexingError(str(err).replace("array", "tensor"), given=str(x), fix=_range_of(x)) from None
+        text = str(err).replace("array", "tensor").replace("axis", "dimension")
+        raise IndexingError(text, given=str(x), fix=_range_of(x)) from None
     return type(x)(shape, x.dtype)
 
 

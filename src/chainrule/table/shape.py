@@ -82,7 +82,8 @@ def _broadcast_type(x: Any, *, shape: tuple[int, ...]) -> Any:
     tail = shape[len(shape) - len(x.shape) :] if len(shape) >= len(x.shape) else None
     if tail is None or any(n not in (1, m) for n, m in zip(x.shape, tail, strict=True)):
         fix = "each dimension must be equal, or 1 where it should repeat"
-        raise ShapeError(f"cannot be spread to the shape {list(shape)}", given=str(x), fix=fix)
+        what = f"a tensor of shape {list(x.shape)} cannot be spread to the shape {list(shape)}"
+        raise ShapeError(what, given=str(x), fix=fix)
     return type(x)(shape, x.dtype)
 
 
