@@ -190,6 +190,14 @@ def test_a_focus_or_depth_that_means_nothing_is_refused(call: Any, error: type, 
         call(w * 2)
 
 
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_tensor_that_was_made_is_a_picture_of_itself(tracked: bool) -> None:
+    c = cr.tensor(3.0, requires_grad=tracked)
+    (box,) = [n for n in graph(c).nodes if n.kind != "unused"]
+    assert box.rows[:2] == ("c", "3")
+    assert box.kind == "output"
+
+
 def test_the_picture_is_drawn() -> None:
     w = cr.tensor(1.0, requires_grad=True)
     assert "<svg" in graph(4 * w + w**3).to_svg()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ArgumentError, NotScalarError
+from chainrule.errors import ArgumentError, NotScalarError, UnsupportedError
 
 
 def cubic(w):
@@ -133,6 +134,16 @@ def test_a_descent_of_many_unknowns_shows_loss_and_gradient():
     assert list(norm.ys) == r.history.norms
     assert above.ys[0] == pytest.approx(12.0)
     assert list(norm.xs) == r.history.steps
+
+
+def test_what_is_no_axes_and_a_missing_matplotlib_are_said(monkeypatch):
+    pytest.importorskip("matplotlib")
+    with pytest.raises(ArgumentError, match="a int is no axes"):
+        cr.plot(cubic, at=1.0, ax=3)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(UnsupportedError, match="not installed") as caught:
+        cr.plot(cubic, at=1.0).to_matplotlib()
+    assert "chainrule[plot]" in caught.value.fix
 
 
 def test_the_axes_that_are_given_are_drawn_on_and_returned():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.draw.lettering import clean
 from chainrule.draw.scale import format_number
+from chainrule.errors import ArgumentError, UnsupportedError
 
 if TYPE_CHECKING:
     from chainrule.draw.drawing import Drawing
@@ -17,9 +18,15 @@ _HUE = "#c46a00"  # for tangents, paths and points: contrast above 3 on white an
 
 def draw_on(d: Drawing, ax: Any = None) -> Any:
     """Draw `d` with the colours and fonts of the current style; see `Drawing.to_matplotlib`."""
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-
+    try:
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+    except ImportError:
+        fix = 'pip install "chainrule[plot]"; to_svg(), to_text() and save("name.svg") need nothing'
+        raise UnsupportedError("matplotlib is not installed here", fix=fix) from None
+    if ax is not None and not hasattr(ax, "set_title"):
+        fix = "pass axes of matplotlib, from plt.subplots(), or leave them out"
+        raise ArgumentError(f"a {type(ax).__name__} is no axes to draw on", fix=fix)
     if ax is None:
         ax = plt.subplots()[1]
     ink = mpl.rcParams["text.color"]

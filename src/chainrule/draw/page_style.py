@@ -63,7 +63,7 @@ tbody th{font-weight:600}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 details{margin:-.5rem 0 1.25rem}
 summary{cursor:pointer;color:var(--muted);font-size:.92rem;min-height:1.75rem}
-@media (max-width:40rem){.wrap pre{white-space:pre-wrap}
+@media (max-width:40rem){.wrap pre{white-space:pre-wrap}table{font-size:.82rem}th,td{padding-right:.5rem}
   figure>svg{max-width:none;width:calc(100% + 2rem);margin:0 -1rem}}
 """
 _PRINT = """

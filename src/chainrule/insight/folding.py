@@ -53,7 +53,12 @@ class View:
 
     def _is_shown(self, n: Step) -> bool:
         """A number without a name is written where it is used."""
-        plain = n.p is None and not self.flow.is_live(n) and n not in self.variables.by_node
+        plain = (
+            n.p is None
+            and n is not self.root
+            and not self.flow.is_live(n)
+            and n not in self.variables.by_node
+        )
         return not plain or type_of(n.out).shape != ()
 
     def kind(self, n: Step) -> str:

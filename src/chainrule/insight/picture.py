@@ -69,7 +69,7 @@ def graph(x: Any, *, focus: Any = None, depth: int | None = None) -> GraphDrawin
     view = View(root, variables)
     if focus is not None or depth is not None:
         return _part(view, root if focus is None else node_of(focus), 3 if depth is None else depth)
-    if len(view.nodes) > _TOLD:
+    if len(view.nodes) > _TOLD or root.p is None:
         return _long(view)
     tree = trace(root, variables)
     return _long(view) if tree.lines else graph_of(tree)
