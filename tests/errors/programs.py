@@ -295,3 +295,49 @@ def saved_function():
 
 def left_over_device():
     cr.device("cuda:0")
+
+
+def if_on_a_traced_value():
+    def f(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    cr.vmap(f)(cr.ones(3, 2))
+
+
+def float_of_a_traced_value():
+    cr.vmap(lambda x: x * float(x.sum()))(cr.ones(3, 2))
+
+
+def mask_as_index_of_a_traced_value():
+    cr.graph_of(lambda x: x[x > 0].sum(), np.ones(3))
+
+
+def traced_value_that_is_kept():
+    kept = []
+
+    def f(x):
+        kept.append(x * 2)
+        return x
+
+    cr.vmap(f)(cr.ones(3, 2))
+    kept[0] + 1
+
+
+def different_numbers_of_examples():
+    cr.vmap(lambda p, x: p["w"] * x)({"w": cr.ones(3, 2)}, cr.ones(4, 2))
+
+
+def random_numbers_of_many_examples():
+    cr.vmap(lambda x: x + cr.rand(2))(cr.ones(3, 2))
+
+
+def many_examples_that_write_to_one_tensor():
+    total = cr.zeros(2)
+
+    def f(x):
+        total.add_(x)
+        return x
+
+    cr.vmap(f)(cr.ones(3, 2))

@@ -235,6 +235,11 @@ def test_a_function_that_returns_no_tensor_is_refused():
         graph_of(lambda x: None, 1.0)
 
 
+def test_what_is_no_function_is_refused():
+    with pytest.raises(ArgumentError, match="takes a function or a tensor, not a int"):
+        graph_of(3, 1.0)
+
+
 def test_a_tensor_takes_no_point():
     with pytest.raises(ArgumentError, match="takes no point"):
         graph_of(cr.tensor(1.0), 1.0)

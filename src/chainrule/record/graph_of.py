@@ -64,6 +64,9 @@ def graph_of(f: Any, *args: Any) -> Graph:
                 "the graph of a tensor takes no point", fix="pass a function, or the tensor alone"
             )
         return graph_of_tensor(f)
+    if not callable(f):
+        fix = "write graph_of(f, x), with the function first; or pass a computed tensor alone"
+        raise ArgumentError(f"graph_of takes a function or a tensor, not a {type(f).__name__}", fix=fix)
     types = [a if a.__class__ is Type else type_of(creation.as_tensor(a).v) for a in args]
     with enable_grad():
         recording = record(lambda *ts: _leaves(f(*ts)), types, name="graph_of")

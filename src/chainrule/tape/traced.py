@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.errors import TraceError
 from chainrule.ir.types import Type
+from chainrule.source import here
 
 
 class Traced:
@@ -49,13 +50,13 @@ class Traced:
 
     def __bool__(self) -> bool:
         refuse(
-            self, "a truth value is needed",
+            self, "Python asks whether a value is true (if, while, and, not)",
             "choose with where(condition, a, b) in place of `if`; or pass what decides as an ordinary Python value",
         )  # fmt: skip
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         refuse(
-            self, "the numbers are needed",
+            self, "numbers are asked for",
             "compute with operations of chainrule, whose shapes do not depend on the numbers (where, not a mask as an "
             "index; stack, not tensor([a, b])); or do this part outside",
         )  # fmt: skip
@@ -63,7 +64,7 @@ class Traced:
     def item(self) -> NoReturn:
         """Refused: there is no number."""
         refuse(
-            self, "a Python number is needed",
+            self, "a Python number is asked for",
             "keep it a tensor (sin(x), not math.sin(x)); or pass it as an ordinary Python number",
         )  # fmt: skip
 
@@ -74,22 +75,26 @@ def refuse(v: Traced, what: str, fix: str) -> NoReturn:
     """Raise the error of a value whose number is asked for."""
     if v.recorder.closed:
         raise escaped(v)
-    raise TraceError(f"{what}, and {v.recorder.name} knows shapes and dtypes only", given=_origin(v), fix=fix)
+    made, r = v.recorder.line_of(v.var), v.recorder
+    given = f"{Type(v.shape, v.dtype)} " + (
+        f"computed at {made.place}" if made else f"given to the function by {r.name}"
+    )
+    raise TraceError(
+        f"{what}, and {r.name} knows shapes and dtypes only", given=given, fix=fix, source=here()
+    )
 
 
 def escaped(v: Traced) -> TraceError:
-    """The error of a value that outlives its recording."""
-    return TraceError(
-        f"a tensor from inside {v.recorder.name} is used after it ended: it never had a number",
-        given=_origin(v), fix=f"return it from the function that {v.recorder.name} was given",
-    )  # fmt: skip
-
-
-def _origin(v: Traced) -> str:
-    """What the value is, and the lines that made it and began the recording."""
-    made = v.recorder.line_of(v.var)
+    """The error of a value that outlives its recording: the lines that made it, and that began the recording."""
+    r = v.recorder
+    made = r.line_of(v.var)
     what = f"{Type(v.shape, v.dtype)}, " + (f"computed at {made}" if made else "an argument of the function")
-    return f"{what}; {v.recorder.name} called at {v.recorder.source}"
+    return TraceError(
+        f"a tensor from inside {r.name} is used after it ended: it never had a number",
+        given=f"{what}\n         {r.name} called at {r.source}",
+        fix=f"return it from the function that {r.name} was given",
+        source=here(),
+    )
 
 
 def own(v: Any) -> Any:
