@@ -23,7 +23,7 @@ from chainrule.table import TABLE, Primitive
 from chainrule.table.primitive import Jvp, Linear, Partials, partials_of, values_read
 from chainrule.testing.rules import pull
 from chainrule.testing.samples import Case, cases
-from docs import pictures
+from docs import pictures, support
 
 REACH = 4.0  # plots go this far from 0
 
@@ -33,6 +33,7 @@ def build(folder: Path) -> int:
     pages = {f"ops/{p.name}.html": operation(p) for p in TABLE.values()}
     pages |= {f"errors/{c.code}.html": error(c) for c in codes()}
     pages |= {"pictures.html": pictures.page(), "index.html": index()}
+    pages |= {"support.html": support.page(), "accuracy.html": accuracy()}
     for name, page in pages.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -172,6 +173,30 @@ def error(c: type[errors.ChainruleError]) -> Page:
     return Page(f"{c.code}: {c.__name__}", first, [Section("What it is", [*blocks, Paragraph(how)])])
 
 
+def accuracy() -> Page:
+    """Entries that are not exact to 4 units of the last place, with the bound that the tests hold them to."""
+    loose = [p for p in TABLE.values() if max(p.tolerance, p.slope_tolerance) > 4.0]
+    rows = [
+        (
+            _link(f"ops/{p.name}.html", p.name),
+            f"{p.tolerance:g}",
+            f"{p.slope_tolerance:g}",
+            p.tolerance_reason,
+        )
+        for p in loose
+    ]
+    words = (
+        "Values and first derivatives of elementwise operations lie within 4 ulp (units of the last place) of mpmath "
+        "over the whole domain; beside a zero of the derivative, within 4 eps times the sum of the magnitudes of its "
+        "terms. Below 2.2e-308, where numbers lose digits, an error of that size is allowed. These have a bound of "
+        "their own:"
+    )
+    table = Table("Bounds, in ulp", ("operation", "value", "slope", "why"), rows)
+    return Page(
+        "Accuracy", "How exact values and slopes are.", [Section("Elementwise", [Paragraph(words), table])]
+    )
+
+
 def index() -> Page:
     """The page that leads to all others."""
     ops = [(_link(f"ops/{p.name}.html", p.name), p.doc) for p in TABLE.values()]
@@ -184,6 +209,13 @@ def index() -> Page:
         "What every operation computes, its derivative, and every error.",
         [
             Section("Operations", [Table("Operations of the derivative table", ("name", "what"), ops)]),
+            Section(
+                "What works, and how exactly",
+                [
+                    _link("support.html", "Value, derivatives, vmap and compiled, operation by operation"),
+                    _link("accuracy.html", "How exact values and slopes are"),
+                ],
+            ),
             Section("Pictures", [_link("pictures.html", "What chainrule draws")]),
             Section("Errors", [Table("Codes of errors", ("code", "class", "what"), found)]),
         ],

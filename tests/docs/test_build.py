@@ -46,7 +46,7 @@ def test_every_code_has_a_page_that_says_what_catches_it():
 
 def test_index_leads_to_every_page(tmp_path):
     n = build(tmp_path)
-    assert n == len(list(tmp_path.rglob("*.html"))) == len(TABLE) + len(codes()) + 2
+    assert n == len(list(tmp_path.rglob("*.html"))) == len(TABLE) + len(codes()) + 4
     html = index().to_html()
     for path in tmp_path.rglob("*.html"):
         assert path.name == "index.html" or f'href="{path.relative_to(tmp_path).as_posix()}"' in html
