@@ -255,8 +255,8 @@ def page() -> Page:
     )
     words = Paragraph(
         f"Found by running {len(rows)} operations. {YES}: the answer was checked. {FLAT}: the result is a truth value "
-        f"or a place, which has no derivative. {NO}: an error that names the operation, below. {NOT_YET}: the transform "
-        "is not there."
+        f"or a place, which has no derivative. {NO}: an error that names the operation, below. {NOT_YET}: the "
+        "transform is not there."
     )
     sections = [Section("Operations", [words, Paragraph(f"{YES}: {counts}."), table])]
     said = list(_said(rows))
