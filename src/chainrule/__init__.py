@@ -20,6 +20,7 @@ from chainrule import nn as nn
 from chainrule import special as special
 from chainrule import utils as utils
 from chainrule.api.checkpoint import checkpoint as checkpoint
+from chainrule.api.custom_rule import custom_rule as custom_rule
 from chainrule.api.gradient import grad as grad
 from chainrule.api.gradient import value_and_grad as value_and_grad
 from chainrule.api.hessian import hessian as hessian
@@ -65,6 +66,9 @@ from chainrule.tape.modes import set_grad_enabled as set_grad_enabled
 from chainrule.tape.promote import get_default_dtype as get_default_dtype
 from chainrule.tape.promote import set_default_dtype as set_default_dtype
 from chainrule.tape.provenance import provenance as provenance
+from chainrule.testing.gradcheck import check_grad as check_grad
+from chainrule.testing.gradcheck import gradcheck as gradcheck
+from chainrule.testing.gradcheck import gradgradcheck as gradgradcheck
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,8 @@
     │   ├── LeafInPlaceError  E206    an in-place change of a leaf that records
     │   ├── UnusedError       E207    the output does not depend on an input
     │   ├── LeafFlagError     E208    a flag that only leaves have
-    │   └── InferenceError    E209    a tensor made under inference_mode
+    │   ├── InferenceError    E209    a tensor made under inference_mode
+    │   └── GradcheckError    E210    a derivative differs from differences
     ├── GraphError            E301    a graph that breaks its own rules       ValueError
     ├── TraceError            E302    a number that is not known yet          RuntimeError, TypeError
     ├── ExpressionError       E601    text that is no expression              ValueError
@@ -41,6 +42,7 @@ __all__ = [
     "DerivativeError",
     "DtypeError",
     "ExpressionError",
+    "GradcheckError",
     "GradientNote",
     "GraphError",
     "GraphFreedError",
@@ -186,6 +188,12 @@ class InferenceError(DerivativeError):
     """A tensor made under `inference_mode` meets a computation that is recorded."""
 
     code = "E209"
+
+
+class GradcheckError(DerivativeError):
+    """A derivative by rules differs from differences of the function; raised by the checks."""
+
+    code = "E210"
 
 
 class GraphError(ChainruleError, ValueError):

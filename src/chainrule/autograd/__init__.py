@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.autograd import functional
+from chainrule.api.function import Function
+from chainrule.autograd import function, functional
 from chainrule.eager import backward as _engine
 from chainrule.source import boundary
 from chainrule.tape.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
+from chainrule.testing.gradcheck import gradcheck, gradgradcheck
 
 
 @boundary
@@ -75,4 +77,16 @@ def backward(
     _engine.backward(tensors, grad_tensors, retain_graph, create_graph, inputs)
 
 
-__all__ = ["backward", "enable_grad", "functional", "grad", "inference_mode", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "Function",
+    "backward",
+    "enable_grad",
+    "function",
+    "functional",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "inference_mode",
+    "no_grad",
+    "set_grad_enabled",
+]

@@ -73,24 +73,21 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Custom:
-    """A rule given by a user, as programs; one that is None is refused by name.
+    """A rule given by a user, as programs that are run each time.
 
     jvp
-        `push(emit, args, tangents, out, **params)` → tangent of `out`; a tangent that is None is zero.
+        `push(emit, args, out, tangents, **params)` → tangent of `out`; a tangent that is None is zero.
     vjp
-        `pull(emit, args, out, ct, wanted, **params)` → a cotangent for each argument, None where it is not wanted.
+        `pull(emit, args, out, ct, mask, wanted, **params)` → triples (position, cotangent, mask).
     keeps
-        Whether the rule reads the arguments and `out`; if not, they are not kept.
-    elementwise
-        Entry i of the output depends on entry i of each argument only.
+        Whether the programs read the arguments and `out`; if not, they are not kept, and may come as types.
     release
         ``release(params)`` lets go what the rule itself has kept; None where it keeps nothing.
     """
 
-    jvp: Callable[..., Any] | None = None
-    vjp: Callable[..., Any] | None = None
+    jvp: Callable[..., Any]
+    vjp: Callable[..., Any]
     keeps: bool = True
-    elementwise: bool = False
     release: Callable[[dict[str, Any]], None] | None = None
 
 

@@ -16,6 +16,7 @@ from chainrule.table.formula import Apply, Const, Emit, Formula, fold, is_const
 from chainrule.table.primitive import (
     TABLE,
     Body,
+    Custom,
     Jvp,
     Linear,
     Partials,
@@ -69,6 +70,8 @@ def pullback(
         rule, Body
     ):  # with several outputs out, ct and mask are tuples, None for a ct that is zero
         pulled = rule.pull(emit, args, out, ct, mask, wanted, **params)
+    elif isinstance(rule, Custom):
+        pulled = rule.vjp(emit, args, out, ct, mask, wanted, **params)
     else:
         raise UnsupportedError(
             f"{p.name} has no derivative in reverse mode", fix="detach its result if that is meant"
@@ -106,6 +109,10 @@ def pushforward(
         result = rule.push(emit, args, tangents, out, **params)
     elif isinstance(rule, Body):
         return rule.push(emit, args, out, tangents, **params)
+    elif isinstance(rule, Custom):
+        result = rule.jvp(emit, args, out, tangents, **params)
+        if result is None:
+            return None
     else:
         raise UnsupportedError(
             f"{p.name} has no derivative in forward mode", fix="use reverse mode for this function"
