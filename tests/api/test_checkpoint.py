@@ -177,6 +177,17 @@ def test_eight_threads_walk_one_graph():
     assert not wrong
 
 
+def test_inside_and_outside_of_vmap():
+    x = np.stack([X, X + 1])
+    f = lambda x: cr.exp(cr.sin(x)).sum()
+    for how in (
+        lambda g: cr.vmap(cr.grad(g))(x),
+        lambda g: cr.grad(lambda x: cr.vmap(g)(x).sum())(x),
+        lambda g: cr.vmap(lambda x: cr.hvp(g, x, x)[1])(x),
+    ):
+        assert np.array_equal(how(cr.checkpoint(f)).numpy(), how(f).numpy())
+
+
 def test_the_graph_of_a_checkpointed_function_is_that_of_the_function():
     from chainrule.record.graph_of import graph_of
 

@@ -258,9 +258,34 @@ def test_overwriting_what_a_rule_reads_is_refused():
         y.sum().backward()
 
 
-def test_the_graph_of_a_call_is_refused_by_name():
-    with pytest.raises(cr.ChainruleError, match="custom"):
-        cr.graph_of(by_vjp, X, Y)
+def test_the_graph_of_a_computed_call_is_refused_by_name_and_that_of_the_function_is_there():
+    y = by_vjp(cr.tensor(X, requires_grad=True), Y)
+    with pytest.raises(cr.ChainruleError, match="plain has a rule of its own"):
+        cr.graph_of(y)
+    assert "sin" in str(cr.graph_of(by_vjp, X, Y))
+
+
+@pytest.mark.parametrize("how", ["gradient", "second", "jvp", "both"])
+@pytest.mark.parametrize("rule", ["jvp", "vjp"])
+def test_derivatives_inside_vmap(rule, how):
+    square = {
+        "jvp": cr.custom_rule(lambda x: x * x, jvp=lambda p, t, out: 2 * t[0] * p[0]),
+        "vjp": cr.custom_rule(lambda x: x * x, vjp=lambda p, ct, out: 2 * ct * p[0]),
+    }[rule]
+    take = {
+        "gradient": cr.grad,
+        "second": lambda f: cr.grad(cr.grad(f)),
+        "jvp": lambda f: lambda x: cr.jvp(f, (x,), (x,))[1],
+        "both": lambda f: cr.jacfwd(cr.jacrev(f)),
+    }[how]
+    f = lambda g: cr.vmap(take(lambda x: g(g(x) * x)))(X)
+    np.testing.assert_allclose(f(square).numpy(), f(lambda x: x * x).numpy(), rtol=1e-13)
+
+
+def test_a_gradient_from_outside_of_vmap_is_refused_instead_of_cut():
+    square = cr.custom_rule(lambda x: x * x, vjp=lambda p, ct, out: 2 * ct * p[0])
+    with pytest.raises(cr.ChainruleError, match="past its rule"):
+        cr.grad(lambda x: cr.vmap(square)(x).sum())(X)
 
 
 def test_checkpoints_around_custom_rules():

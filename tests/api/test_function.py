@@ -351,3 +351,11 @@ def test_functions_inside_checkpoints():
     f = lambda x: (Exp.apply(Exp.apply(x) * 0.1) * x).sum()
     for how in (lambda g: cr.grad(g)(big), lambda g: cr.hvp(g, big, big)[1]):
         assert np.array_equal(how(cr.checkpoint(f)).numpy(), how(f).numpy())
+
+
+def test_explain_names_the_operation():
+    x = cr.tensor(0.5, requires_grad=True)
+    y = Exp.apply(x) * x
+    text = str(cr.explain(y))
+    assert "Exp(x)" in text
+    assert "1.64872" in text

@@ -25,6 +25,7 @@ from chainrule.tape.modes import current, enable_grad, no_grad, scope
 from chainrule.tape.node import Node
 from chainrule.tape.promote import is_inexact
 from chainrule.tape.pull import settle
+from chainrule.tape.traced import Traced
 from chainrule.transforms.derive import sum_to
 
 Tensors = list[Any]
@@ -106,6 +107,11 @@ class Call:
 
     def record(self, p: Primitive, inputs: Tensors, out: Any) -> Any:
         """The output (packed) as a tensor that hangs on the inputs."""
+        if any(t.v.__class__ is Traced and t.v.live for t in inputs):
+            raise UnsupportedError(
+                f"a gradient would have to flow through {self.name} inside of vmap or another recording, past its rule",
+                fix="differentiate inside: vmap(grad(f)) in place of grad of vmap(f)",
+            )
         value = dispatch.plain(out.v)
         if isinstance(value, np.ndarray) and any(
             np.may_share_memory(value, t.v) for t in inputs if t.v.__class__ is np.ndarray
@@ -168,7 +174,7 @@ def _recorded(v: Any, call: Call) -> bool:
     """Whether the domain is that of recorded tensors; numbers are the other one that is possible."""
     if isinstance(v, Handle):
         return True
-    if isinstance(v, (float, np.ndarray, np.generic)):
+    if isinstance(v, (float, np.ndarray, np.generic, Traced)):
         return False
     raise UnsupportedError(
         f"{call.name} has a rule written for tensors, which cannot become part of a graph", source=call.source,
@@ -220,7 +226,9 @@ def _zeros(x: Any) -> Any:
 
 
 def _check_zero(call: Call, pushed: Any) -> None:
-    values = np.asarray(0.0 if pushed is None else pushed.detach())
+    if pushed is None or pushed.v.__class__ is Traced:
+        return
+    values = np.asarray(pushed.detach())
     if np.any(values[np.isfinite(values)] != 0):
         raise DerivativeError(
             f"the jvp of {call.name} is not linear in the tangents", given="tangents of 0 give a tangent that is not 0",
@@ -242,7 +250,7 @@ def _transposed_pull(call: Call, primals: Tensors, out: Any, ts: Tensors, record
         if c is not None and t is not None:
             if _depends(c, start):
                 roots.append((node_of(c), t if recorded else settle(t.v, c.v)))
-            elif np.any(np.asarray(c.detach()) != 0):
+            elif _not_zero(c):
                 raise _missing(call, "forward", _OUTSIDE)
     found = pull_back(roots, {start}, recorded)[0].get(start) if roots else None
     return None if found is None else found if recorded else creation.make_leaf(found)
@@ -314,7 +322,12 @@ def _linear_only(call: Call, primals: Tensors, out: Any, ct: Any, wanted: Any, c
 
 
 def _lost(c: Any) -> bool:
-    return c is not None and node_of(c).pull is None and bool(np.any(np.asarray(c) != 0))
+    return c is not None and node_of(c).pull is None and _not_zero(c)
+
+
+def _not_zero(t: Any) -> bool:
+    """Whether an entry is not 0; of a traced value nobody knows, so it may be."""
+    return t.v.__class__ is Traced or bool(np.any(np.asarray(t.detach()) != 0))
 
 
 def _final(call: Call, why: str, c: Any, also: Sequence[Any]) -> Any:

@@ -159,7 +159,7 @@ def _check_run(rule: CustomRule, before: Any, outs: Any) -> None:
             f"{name} closes over a tensor that requires a gradient, which its rule could not reach",
             fix="pass the tensor as an argument, or use its .detach() if no gradient is meant",
         )
-    if any(t.n is not n or t.v is not v or changed_after(n, n.serial) for t, n, v in before):
+    if any(_changed(t, n, v) for t, n, v in before):
         raise DerivativeError(f"{name} changes an argument in place", fix="compute a new tensor instead")
     if not all(is_inexact(t.dtype) for t in outs):
         given = ", ".join(str(t.dtype) for t in outs)
@@ -168,6 +168,12 @@ def _check_run(rule: CustomRule, before: Any, outs: Any) -> None:
             given=given,
             fix="return them from a function of their own",
         )
+
+
+def _changed(t: Any, n: Any, v: Any) -> bool:
+    """Whether a tensor that had the node `n` and the value `v` was changed in place."""
+    number = v.__class__ is float and repr(v) != repr(float(t.v))  # repr: NaN is NaN
+    return t.n is not n or number or changed_after(n, n.serial) is not None
 
 
 def _line(fn: Any) -> Source | None:

@@ -12,7 +12,7 @@ from chainrule.insight import formulas
 from chainrule.insight.shown import number
 from chainrule.ir.types import type_of
 from chainrule.table.formula import Const
-from chainrule.table.primitive import Partials, Primitive, partials_of
+from chainrule.table.primitive import Custom, Partials, Primitive, partials_of
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _GREEK = [
@@ -107,6 +107,10 @@ def step_formula(
 ) -> Formula:
     """The formula of a step; an operand is a name (text) or a constant (number), `values` are what they stand for."""
     names = _names(p, operands)
+    if isinstance(p.rule, Custom):
+        name, inputs = params["call"].name, [_written(o) for o in operands]
+        called = rf"\operatorname{{{latex_name(name)}}}\left({', '.join(map(latex_name, inputs))}\right)"
+        return Formula(f"{name}({', '.join(inputs)})", f"{name}({', '.join(inputs)})", called)
     if p.name == "dot_general" and values:
         subscripts = _subscripts([len(type_of(v).shape) for v in values], params["contract"], params["batch"])
         if subscripts is not None:

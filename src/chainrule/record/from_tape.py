@@ -12,6 +12,7 @@ from chainrule.ir.emitter import Emitter
 from chainrule.ir.graph import Graph, Var
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
+from chainrule.table.primitive import Custom
 from chainrule.tape.node import Node, ancestors
 from chainrule.tape.segments import values_of, walking
 
@@ -55,6 +56,11 @@ class _Reader:
         if not any(q in self.vars for q in n.parents if q is not None):
             _check_whole(n)
             return
+        if isinstance(n.p.rule, Custom):
+            raise GraphError(
+                f"{n.params['call'].name} has a rule of its own, which is no operation that a graph can have",  # type: ignore[index]
+                source=n.source, fix="take the graph of a function, graph_of(f, x): it has what happens inside",
+            )  # fmt: skip
         args = [
             self.argument(n, k, v, q)
             for k, (v, q) in enumerate(zip(values_of(n).args, n.parents, strict=True))

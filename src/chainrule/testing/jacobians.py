@@ -132,7 +132,8 @@ def _slope(
     """Slopes and an estimate of their errors; shorter steps where a longer one leaves the domain or has not settled."""
     single = bool(np.finfo(dtype).eps > 1e-10)
     levels, settled = (3, 1e-3) if single else (5, 1e-8)
-    best, errors = np.float64(np.nan), np.float64(np.inf)
+    best: Any = np.float64(np.nan)
+    errors: Any = np.float64(np.inf)
     for k in range(5):
         h = step * max(1.0, size) / 10**k
         try:
