@@ -112,6 +112,22 @@ def test_trees_keywords_and_what_is_no_tensor():
     assert g["a"]["v"].item() == 0.0
 
 
+def test_numbers_with_a_point_reach_a_rule_as_tensors_and_whole_numbers_as_they_are():
+    seen = []
+
+    @cr.custom_rule
+    def f(x, y, n):
+        return x * y * n
+
+    @f.def_jvp
+    def _(primals, tangents, out):
+        seen.append((primals[1].item(), tangents[1].item(), primals[2], tangents[2]))
+        return (tangents[0] * primals[1] + primals[0] * tangents[1]) * primals[2]
+
+    assert cr.jvp(lambda x: f(x, 2.0, 3), (5.0,), (1.0,))[1].item() == 6.0
+    assert seen == [(2.0, 0.0, 3, None)]
+
+
 def test_results_of_several_dtypes_keep_them():
     @cr.custom_rule
     def f(x):

@@ -19,6 +19,8 @@ from chainrule.source import Source, boundary
 from chainrule.tape.modes import current
 from chainrule.tape.promote import is_inexact
 
+_NUMBERS = (np.ndarray, np.inexact, float, complex)
+
 
 class CustomRule:
     """A function with a rule; what `custom_rule` returns. Call it like the function."""
@@ -140,8 +142,8 @@ class _RuleCall(Call):
 
 
 def _with_tensors(leaves: list[Any], spec: Any) -> tuple[list[Any], Any]:
-    """NumPy arrays as tensors: function and rules are written for these."""
-    return [creation.as_tensor(v) if isinstance(v, np.ndarray) else v for v in leaves], spec
+    """NumPy arrays and numbers with a point as tensors: function and rules are written for these."""
+    return [creation.as_tensor(v) if isinstance(v, _NUMBERS) else v for v in leaves], spec
 
 
 def _arguments(shape: Sequence[tuple[int, Any]], leaves: Sequence[Any]) -> tuple[Any, ...]:
@@ -190,12 +192,13 @@ def custom_rule(
     Parameters
     ----------
     f
-        Function of tensors, dicts, lists, tuples and other arguments, that returns tensors. What happens inside is
-        not looked at: it may use NumPy, SciPy or a solver. It may not close over tensors that require gradients.
+        Function of tensors, dicts, lists, tuples and other arguments, that returns tensors. Arrays and numbers with a
+        point reach it, and the rules, as tensors. What happens inside is not looked at: it may use NumPy, SciPy or a
+        solver. It may not close over tensors that require gradients.
     jvp
         ``jvp(primals, tangents, out)`` → tangent of the result. `primals` and `tangents` are tuples with one entry
-        per argument (a tangent of what is no tensor is None), `out` is what `f` returned. Reverse mode is its
-        transpose.
+        per argument (the tangent of a whole number, or of what is no number, is None), `out` is what `f` returned.
+        Reverse mode is its transpose.
     vjp
         ``vjp(primals, cotangent, out)`` → tuple with one cotangent per argument, None for zero. Forward mode is its
         transpose, if it computes with chainrule's operations; if it uses NumPy, forward mode is refused.
