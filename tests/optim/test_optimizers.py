@@ -144,17 +144,6 @@ def test_the_loaded_state_is_a_copy():
     assert two.state_dict()["state"][0]["momentum_buffer"].tolist() == before
 
 
-def test_a_step_between_two_backwards_is_told_as_an_overwrite():
-    a, b = leaf([2.0]), leaf([3.0])
-    opt = cr.optim.SGD([a, b], lr=0.1)
-    loss = (a * b).sum()
-    loss.backward(retain_graph=True)
-    opt.step()
-    with pytest.raises(ChainruleError) as info:
-        loss.backward()
-    assert "opt.step()" in info.value.given
-
-
 # --- what is refused and reported ----------------------------------------------------------------
 
 
