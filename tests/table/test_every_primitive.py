@@ -203,6 +203,7 @@ WRONG = {
     **dict.fromkeys(("cumsum", "cumprod", "logcumsumexp"), ((F,), {"axis": 2, "reverse": False})),
     **dict.fromkeys(("argcummax", "argcummin", "argmode"), ((F,), {"axis": 2})),
     "argsort": ((F,), {"axis": 2, "descending": False}),
+    "others": ((F,), {"axis": 2}),
     "argmedian": ((F,), {"axis": 2, "skip_nan": False}),
     "argtopk": ((F,), {"axis": 1, "k": 4, "largest": True}),
     "argkth": ((F,), {"axis": 2, "k": 1}),

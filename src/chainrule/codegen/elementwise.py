@@ -38,10 +38,15 @@ class Elementwise:
         self._call = self.module.function("kernel", 1 + len(formulas) + len(names))
         self._outs = len(formulas)
 
-    def __call__(self, arrays: Sequence[Any]) -> tuple[np.ndarray, ...]:
-        """Arrays of one shape, contiguous and of the kernel's dtype; numbers where `repeated` says so."""
+    def __call__(
+        self, arrays: Sequence[Any], into: tuple[np.ndarray, ...] | None = None
+    ) -> tuple[np.ndarray, ...]:
+        """Arrays of one shape, contiguous and of the kernel's dtype; numbers where `repeated` says so.
+
+        The results are written `into` arrays that are given, which may be among the arguments.
+        """
         whole = [a for a, r in zip(arrays, self.repeated, strict=True) if not r]
-        outs = tuple(np.empty(whole[0].shape, self.dtype) for _ in range(self._outs))
+        outs = into or tuple(np.empty(whole[0].shape, self.dtype) for _ in range(self._outs))
         given = [np.asarray(a, self.dtype) if r else a for a, r in zip(arrays, self.repeated, strict=True)]
         self._call(whole[0].size, *[a.ctypes.data for a in (*outs, *given)])
         return outs

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.table.blocks import as_rows
 from chainrule.table.formula import Param, apply
 from chainrule.table.primitive import Partials, reduced_shape, reduction
 from chainrule.table.reduce import AXES
@@ -21,7 +22,12 @@ def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
         total = np.vdot(x, x)  # one pass, no temporary
         if 1e-280 < total < 1e300 or (total == 0 and not x.any()):
             return np.sqrt(total)
-    out = np.sqrt(np.sum(np.square(np.abs(x) if x.dtype.kind == "c" else x), axis, keepdims=True))
+    rows = as_rows(x, axis)
+    if rows is None:
+        squares = np.sum(np.square(np.abs(x) if x.dtype.kind == "c" else x), axis, keepdims=True)
+    else:
+        squares = np.vecdot(rows, rows).reshape(reduced_shape(x.shape, axis, True))
+    out = np.sqrt(squares)
     tiny = np.sqrt(np.finfo(out.dtype).tiny) / np.finfo(out.dtype).eps
     if not np.all((out > tiny) & np.isfinite(out)):
         top = np.max(np.abs(x), axis, keepdims=True, initial=0)
@@ -31,7 +37,7 @@ def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 norm = reduction(
-    "norm", _norm, Partials({"x": lambda x, out: where(out == 0, 0.0, x / out)}), result_dtype="real",
+    "norm", _norm, Partials({"x": lambda x, out: x / where(out == 0, math.inf, out)}), result_dtype="real",
     on_complex=lambda emit, x, **params: emit("norm", emit("abs", x), **params),
     latex=r"\left\lVert $x \right\rVert", doc="Euclidean norm √Σx² over axes, without overflow.",
     samples=AXES,

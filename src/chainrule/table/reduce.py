@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ShapeError
-from chainrule.table.blocks import is_large, total
+from chainrule.table.blocks import as_rows, row_sums
 from chainrule.table.formula import apply
 from chainrule.table.primitive import (
     Linear,
@@ -21,6 +21,7 @@ from chainrule.table.primitive import (
     refuse_complex,
     register,
 )
+from chainrule.table.select import where
 
 # Note [Partials over an axis]
 # ∂out/∂xᵢ is a formula in x and `out`, where `out` is spread back over the reduced axes. Forward mode is
@@ -47,9 +48,10 @@ def _sum_transpose(emit: Any, ct: Any, x: Any, *, axis: tuple[int, ...], keepdim
 
 
 def _sum(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    if len(axis) == x.ndim and not keepdims and is_large(x) and x.dtype.kind == "f":
-        return total(x)
-    return np.add.reduce(x, axis, keepdims=keepdims)
+    rows = as_rows(x, axis)
+    if rows is None:
+        return np.add.reduce(x, axis, keepdims=keepdims)
+    return row_sums(rows).reshape(reduced_shape(x.shape, axis, keepdims))[()]
 
 
 sum_ = reduction(
@@ -84,8 +86,9 @@ def selection(name: str, value: Any, latex: str, what: str) -> Primitive:
     """A reduction whose result is one of its entries."""
 
     def partial(x: Any, out: Any, *, axis: Any) -> Any:
-        selected = apply("cast_like", x == out, x)
-        return selected / apply("sum", selected, axis=axis, keepdims=True)  # 0/0 where the result is NaN
+        count = apply("sum", apply("cast_like", x == out, x), axis=axis, keepdims=True)
+        share = 1.0 / count  # infinite where the result is NaN, which no entry is equal to
+        return where(x == out, share, 0.0 * share)
 
     return reduction(
         name, value, Partials({"x": partial}),
@@ -107,17 +110,6 @@ amax = selection("amax", _amax, r"\max", "Largest entry")
 amin = selection("amin", _amin, r"\min", "Smallest entry")
 
 
-def _others(x: Any, axis: int) -> Any:
-    """∏ of the other entries: from the left times from the right, so zeros need no division."""
-    left = apply("shift", apply("cumprod", x, axis=axis, reverse=False), axis=axis, step=1) + apply(
-        "edge", x, axis=axis, last=False
-    )
-    right = apply("shift", apply("cumprod", x, axis=axis, reverse=True), axis=axis, step=-1) + apply(
-        "edge", x, axis=axis, last=True
-    )
-    return left * right
-
-
 def _along_one(name: str, dtype: np.dtype | None = None) -> Any:
     """Type rule of a reduction along one axis."""
 
@@ -134,7 +126,7 @@ prod = register(
         inputs=("x",),
         value=lambda x, *, axis, keepdims: np.prod(x, axis, keepdims=keepdims),
         type_rule=_along_one("prod"),
-        rule=Partials({"x": lambda x, *, axis: _others(x, axis)}),
+        rule=Partials({"x": lambda x, *, axis: apply("others", x, axis=axis)}),
         kind="reduction",
         text="prod($x)",
         latex=r"\prod $x",

@@ -258,3 +258,61 @@ def _running(name: str, ufunc: np.ufunc, word: str) -> Primitive:
 
 argcummax = _running("argcummax", np.maximum, "largest")
 argcummin = _running("argcummin", np.minimum, "smallest")
+
+
+def _others(x: Any, *, axis: int) -> Any:
+    """∏ of the other entries: the quotient where no digit is lost, else from the left times from the right."""
+    if x.dtype.kind == "f" and x.size:
+        total = np.multiply.reduce(x, axis, keepdims=True)
+        if np.all((np.abs(total) >= np.finfo(x.dtype).tiny) & np.isfinite(total)):
+            return total / x
+    left, right = (_before_product(x, axis, reverse) for reverse in (False, True))
+    return left * right
+
+
+def _before_product(x: Any, axis: int, reverse: bool) -> Any:
+    """∏ of the entries before each, 1 before the first."""
+    out = np.ones_like(x)
+    cut = [slice(None)] * x.ndim
+    into, taken = cut.copy(), cut.copy()
+    into[axis], taken[axis] = (
+        (slice(None, -1), slice(1, None)) if reverse else (slice(1, None), slice(None, -1))
+    )
+    out[tuple(into)] = _cumulate(x[tuple(taken)], axis, reverse, np.multiply)
+    return out
+
+
+def _others_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: int) -> Any:
+    """Left·right, each a running product: no division, so that it is right with zeros too."""
+    (x,), (t,) = args, tangents
+    total = None
+    for reverse in (False, True):
+        other = _product_before(emit, x, axis, not reverse)
+        running = emit("cumprod", x, axis=axis, reverse=reverse)
+        change = _cumprod_push(emit, (x,), (t,), running, axis=axis, reverse=reverse)
+        moved = emit("shift", change, axis=axis, step=-1 if reverse else 1)
+        part = emit("mul", moved, other)
+        total = part if total is None else emit("add", total, part)
+    return total
+
+
+def _product_before(emit: Any, x: Any, axis: int, reverse: bool) -> Any:
+    running = emit("cumprod", x, axis=axis, reverse=reverse)
+    moved = emit("shift", running, axis=axis, step=-1 if reverse else 1)
+    return emit("add", moved, emit("edge", x, axis=axis, last=reverse))
+
+
+others = register(
+    Primitive(
+        name="others",
+        inputs=("x",),
+        value=_others,
+        type_rule=_axis_type("others"),
+        rule=Jvp(_others_push),
+        text="others($x)",
+        latex=r"\prod_{j \ne i} $x",
+        doc="For each entry the product of the others along an axis: the slope of prod, right with zeros.",
+        samples=(dict(shapes=[(4,)], axis=0), dict(shapes=[(2, 3)], axis=1)),
+        source="∏ from the left times ∏ from the right",
+    )
+)

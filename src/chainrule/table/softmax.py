@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.table.blocks import as_rows, exp_of_difference, row_sums
 from chainrule.table.formula import apply
 from chainrule.table.primitive import (
     Jvp,
@@ -19,32 +20,43 @@ from chainrule.table.primitive import (
 from chainrule.table.reduce import AXES
 
 
-def _shifted(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any, Any, Any]:
-    """Largest entry (0 where that is infinite), x - largest, e to that, and the sum; float16 in float32."""
-    if x.dtype == np.float16:
-        x = x.astype(np.float32)
+def _weights(x: Any, axis: tuple[int, ...]) -> tuple[Any, Any, Any]:
+    """Largest entry (0 where that is infinite), e^(x - largest), and the sum of these."""
     top = np.max(x.real, axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, np.zeros((), top.dtype))
-    d = x - top
-    e = np.exp(d)
-    return top, d, e, np.add.reduce(e, axis, keepdims=True)
+    e = exp_of_difference(x, top)
+    rows = as_rows(e, axis)
+    total = np.add.reduce(e, axis, keepdims=True) if rows is None else row_sums(rows).reshape(top.shape)
+    return top, e, total
+
+
+def _wide(x: Any) -> Any:
+    """float16 in float32, in which a sum of many entries fits."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
 
 
 def _logsumexp(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
-    top, _, _, total = _shifted(x, axis)
+    top, _, total = _weights(_wide(x), axis)
     out = (np.log(total) + top).astype(x.dtype, copy=False)
     return out if keepdims else out.reshape(reduced_shape(x.shape, axis, False))
 
 
 def _softmax(x: Any, *, axis: tuple[int, ...]) -> Any:
-    _, _, e, total = _shifted(x, axis)
-    return (e / total).astype(x.dtype, copy=False)
+    _, e, total = _weights(_wide(x), axis)
+    return _into(np.divide, e, total).astype(x.dtype, copy=False)
 
 
 def _log_softmax(x: Any, *, axis: tuple[int, ...]) -> Any:
     """(x - largest) - ln Σ: x - logsumexp(x) would lose the digits that a common large part takes."""
-    _, d, _, total = _shifted(x, axis)
-    return (d - np.log(total)).astype(x.dtype, copy=False)
+    wide = _wide(x)
+    top, e, total = _weights(wide, axis)
+    d = np.subtract(wide, top, out=e) if e.ndim else wide - top
+    return _into(np.subtract, d, np.log(total)).astype(x.dtype, copy=False)
+
+
+def _into(ufunc: np.ufunc, a: Any, b: Any) -> Any:
+    """The result in the memory of `a`, which nobody else has."""
+    return ufunc(a, b, out=a) if a.ndim else ufunc(a, b)
 
 
 def _softmax_push(emit: Any, args: Any, tangents: Any, out: Any, *, axis: tuple[int, ...]) -> Any:

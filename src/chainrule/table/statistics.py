@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.table.blocks import as_rows, row_squares, row_sums
 from chainrule.table.formula import Param, apply
 from chainrule.table.primitive import Partials, count_along, reduced_shape, reduction
 from chainrule.table.reduce import AXES, _mean, selection
@@ -22,8 +23,13 @@ def _var(x: Any, *, axis: tuple[int, ...], keepdims: bool, correction: float) ->
         wide = _var(x.astype(np.float32), axis=axis, keepdims=keepdims, correction=correction)
         return wide.astype(np.float16)
     n = count_along(x.shape, axis)
+    freedom = x.dtype.type(max(n - correction, 0))
+    rows = as_rows(x, axis)
+    if rows is not None:
+        squares = row_squares(rows, row_sums(rows) / x.dtype.type(n))
+        return (squares / freedom).reshape(reduced_shape(x.shape, axis, keepdims))[()]
     d = x - _mean(x, axis=axis, keepdims=True)
-    return np.sum(d * d, axis, keepdims=keepdims) / x.dtype.type(max(n - correction, 0))
+    return np.sum(d * d, axis, keepdims=keepdims) / freedom
 
 
 def _share(times: float) -> Param:
@@ -58,7 +64,7 @@ var = reduction(
 std = reduction(
     "std", lambda x, **params: np.sqrt(_var(x, **params)),
     Partials({"x": lambda x, out, *, axis, count, correction:
-              where(out == 0, 0.0, _share(1.0) * _centred(x, axis) / out)}),
+              _centred(x, axis) / where(out == 0, math.inf, out) * _share(1.0)}),
     on_complex=_complex_std, result_dtype="real",
     latex=r"\operatorname{std}($x)", doc="Standard deviation over axes, √var.", samples=_CORRECTED,
     kinks={"all entries equal": "convex: the shortest subgradient, 0, is taken"}, source="chain rule on var",

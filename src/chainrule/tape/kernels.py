@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.table.formula import Apply, Formula, Param, Symbol, reads
+from chainrule.table import blocks
+from chainrule.table.formula import Apply, Formula, Param, Symbol, apply, reads
 from chainrule.table.primitive import Primitive
 
 # Functions whose loop in NumPy is slower than one compiled pass (bench/bench_kernels.py); sums and products are not.
@@ -36,12 +37,39 @@ def value(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
     return None if outs is None else outs[0]
 
 
+_DIFFERENCE = apply("exp", Symbol("x") - Symbol("y"))
+
+
+def _exp_of_difference(x: Any, y: Any) -> Any:
+    """e^(x - y) of a large array; None where NumPy's way is taken."""
+    if not _is_large([x]):
+        return None
+    if y.size == 1:
+        outs = run([_DIFFERENCE], {"x": x, "y": y.reshape(())[()]}, {})
+    else:
+        d = x - y
+        outs = run([_EXP], {"x": d}, {}, (d,))
+    return None if outs is None else outs[0]
+
+
+_EXP = apply("exp", Symbol("x"))
+blocks.EXP.append(_exp_of_difference)
+
+
 def _is_large(values: list[Any]) -> bool:
     return any(v.__class__ is _ndarray and v.size >= LEAST for v in values)
 
 
-def run(formulas: list[Formula], values: dict[str, Any], params: dict[str, Any]) -> tuple[Any, ...] | None:
-    """The formulas on arrays of one shape and dtype (numbers are repeated); None where no kernel fits."""
+def run(
+    formulas: list[Formula],
+    values: dict[str, Any],
+    params: dict[str, Any],
+    into: tuple[Any, ...] | None = None,
+) -> tuple[Any, ...] | None:
+    """The formulas on arrays of one shape and dtype (numbers are repeated); None where no kernel fits.
+
+    The results are written `into` arrays that are given, or new ones.
+    """
     names = sorted(reads(formulas))
     given = [values[n] for n in names]
     whole = next((v for v in given if v.__class__ is _ndarray and v.ndim), None)
@@ -59,7 +87,7 @@ def run(formulas: list[Formula], values: dict[str, Any], params: dict[str, Any])
     from chainrule.codegen.elementwise import kernel
 
     compiled = kernel(formulas, names, repeated, whole.dtype, params)
-    return None if compiled is None else compiled(given)
+    return None if compiled is None else compiled(given, into)
 
 
 def _is_number(v: Any) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule.errors import GraphFreedError
 from chainrule.ir.types import FLOAT, Type, type_of
 from chainrule.source import Source
-from chainrule.table.blocks import BLOCK, LARGE
+from chainrule.table.blocks import BLOCK, LARGE, is_large
 from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply, walk
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE, Custom, Partials, Primitive, partials_of, values_read
@@ -27,6 +27,7 @@ from chainrule.tape import numbers
 from chainrule.tape.kernels import instead
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
+from chainrule.tape.reduced import pull_rows
 from chainrule.tape.traced import Traced
 from chainrule.transforms.derive import pullback, sum_to, times
 
@@ -299,6 +300,15 @@ def _goes_along(v: Any, shape: tuple[int, ...]) -> bool:
     return not isinstance(v, Type) or v.shape == shape or v.shape == ()
 
 
+def reduction_pull(node: Node, ct: Any) -> Any:
+    """Pullback of a reduction by a formula; a large array is gone through in blocks."""
+    if is_large(node.x):
+        c = pull_rows(node.p, node.x, node.out, node.params or {}, dense(ct))
+        if c is not None:
+            return ((node.a, c),)
+    return general_pull(node, ct)
+
+
 def index_pull(node: Node, ct: Any) -> Any:
     """Pullback of basic or advanced indexing: a cotangent with few entries."""
     args = node.x
@@ -394,6 +404,8 @@ def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
         return _with_reads(lambda node, ct: index_pull(node, ct), NOTHING)
     if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
         return _with_reads(elementwise_pull(p, wanted), reads)
+    if isinstance(p.rule, Partials) and p.kind == "reduction" and not complex_:
+        return _with_reads(lambda node, ct: reduction_pull(node, ct), reads)
     return _with_reads(lambda node, ct: general_pull(node, ct), reads)
 
 
