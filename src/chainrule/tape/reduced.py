@@ -7,14 +7,14 @@ evaluated in blocks that stay in cache.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from chainrule.ir.types import Type
 from chainrule.table.blocks import LARGE, as_rows, cut
-from chainrule.table.formula import Apply, Formula, fold, resolve
-from chainrule.table.primitive import TABLE, Primitive, partials_of
+from chainrule.table.formula import Apply, Formula, Symbol, fold, resolve
+from chainrule.table.primitive import TABLE, Primitive, partials_of, reduced_shape
 from chainrule.tape import numbers
 from chainrule.transforms.derive import times
 
@@ -27,16 +27,27 @@ def pull_rows(p: Primitive, x: Any, out: Any, params: dict[str, Any], ct: Any) -
     if rows is None:
         return None
     formula = partials_of(p)["x"]
+    if _is_one_step(formula):
+        found = TABLE[formula.name].value(x, **resolve(formula.params, params))
+        return np.multiply(found, np.reshape(ct, reduced_shape(x.shape, axis, True)), out=found)
     columns = {"ct": _column(ct), "out": out if isinstance(out, Type) else _column(out)}
     env = {**params, "axis": (1,), "count": rows.shape[1]}
     known: dict[tuple, np.ndarray] = {}
     _reduce_first(formula, rows, columns, env, known, isinstance(params["axis"], int))
-    result = np.empty_like(rows)
+    whole = np.empty_like(x)  # and no view of another array: backward would copy it
+    result = whole.reshape(rows.shape)
     for i, j in cut(rows, LARGE):
         memo = {key: _part(v, i, j) for key, v in known.items()}
         values = {"x": rows[i, j], "out": _part(columns["out"], i, j)}
         result[i, j] = times(formula, _part(columns["ct"], i, j), values, env, numbers.emit, memo)
-    return result.reshape(x.shape)
+    return whole
+
+
+def _is_one_step(f: Formula) -> TypeGuard[Apply]:
+    """Whether the slope is one primitive of x that is not elementwise: softmax, the product of the others."""
+    return (
+        isinstance(f, Apply) and TABLE[f.name].kind == "array" and all(isinstance(a, Symbol) for a in f.args)
+    )
 
 
 def _column(v: Any) -> Any:
@@ -72,10 +83,13 @@ def _reduce_first(
 
 
 def _sum_of(f: Formula, rows: Any, columns: Any, env: Any, known: Any) -> Any:
-    """Σ of an elementwise formula over each row."""
+    """Σ of an elementwise formula over each row; truth values are counted."""
+    counted = isinstance(f, Apply) and f.name == "cast_like"
+    f = f.args[0] if counted else f  # type: ignore[attr-defined]
+    add = np.count_nonzero if counted else np.add.reduce
     total = np.zeros((len(rows), 1), rows.dtype)
     for i, j in cut(rows, LARGE):
         memo = {key: _part(v, i, j) for key, v in known.items()}
         values = {"x": rows[i, j], "out": _part(columns["out"], i, j)}
-        total[i] += np.add.reduce(fold(f, values, env, numbers.emit, memo), 1, keepdims=True)
+        total[i] += add(fold(f, values, env, numbers.emit, memo), axis=1, keepdims=True)
     return total
