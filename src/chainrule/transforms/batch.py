@@ -308,7 +308,7 @@ def _size(shape: Sequence[int]) -> int:
 _SHIFTED = """
     cast reshape transpose flip shift pad concatenate alias detach take_along put_along diagonal on_diagonal windows
     add_windows cast_like argmax argmin softmax log_softmax argsort argtopk argkth argmedian argmode edge cumsum cumprod
-    linear_recurrence logcumsumexp argcummax argcummin real imag conj
+    linear_recurrence others logcumsumexp argcummax argcummin real imag conj
 """
 
 # Elementwise primitives and reductions need no line here.
