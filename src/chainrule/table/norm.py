@@ -37,7 +37,7 @@ def _norm(x: Any, *, axis: tuple[int, ...], keepdims: bool) -> Any:
 
 
 norm = reduction(
-    "norm", _norm, Partials({"x": lambda x, out: x / where(out == 0, math.inf, out)}), result_dtype="real",
+    "norm", _norm, Partials({"x": lambda x, out: where(out == 0, 0.0, x / out)}), result_dtype="real",
     on_complex=lambda emit, x, **params: emit("norm", emit("abs", x), **params),
     latex=r"\left\lVert $x \right\rVert", doc="Euclidean norm √Σx² over axes, without overflow.",
     samples=AXES,

@@ -64,7 +64,7 @@ var = reduction(
 std = reduction(
     "std", lambda x, **params: np.sqrt(_var(x, **params)),
     Partials({"x": lambda x, out, *, axis, count, correction:
-              _centred(x, axis) / where(out == 0, math.inf, out) * _share(1.0)}),
+              where(out == 0, 0.0, _share(1.0) * _centred(x, axis) / out)}),
     on_complex=_complex_std, result_dtype="real",
     latex=r"\operatorname{std}($x)", doc="Standard deviation over axes, √var.", samples=_CORRECTED,
     kinks={"all entries equal": "convex: the shortest subgradient, 0, is taken"}, source="chain rule on var",
