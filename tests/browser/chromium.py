@@ -6,12 +6,14 @@ import base64
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 120  # seconds
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -46,6 +48,14 @@ class Browser:
         self._numbers, self._buffer, self._session = itertools.count(1), b"", None
         self.requests: list[str] = []
         self._loaded = False
+        try:
+            self._attach()
+        except (RuntimeError, OSError):
+            self.close()
+            raise
+
+    def _attach(self) -> None:
+        """Open the tab, and listen to it."""
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Runtime"):
@@ -68,6 +78,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
+            if not select.select([self._read], [], [], PATIENCE)[0]:
+                raise RuntimeError(f"Chromium said nothing for {PATIENCE} s")
             chunk = os.read(self._read, 1 << 16)
             if not chunk:
                 raise RuntimeError("Chromium ended")

@@ -3,9 +3,11 @@
 import base64
 import html.parser
 import re
+from pathlib import Path
 
 import pytest
 
+import chainrule
 from chainrule.draw import Edge, GraphDrawing, Node, plot_components, plot_function, plot_matrix
 from chainrule.errors import ArgumentError
 
@@ -89,3 +91,18 @@ def test_a_page_of_one_picture_loads_nothing(tmp_path):
 def test_another_form_is_refused_with_the_way_out(tmp_path):
     with pytest.raises(ArgumentError, match=r"(?s)a\.png.*savefig"):
         GRAPH.save(tmp_path / "a.png")
+
+
+def test_nothing_that_is_shipped_names_an_address_to_load():
+    """No address in any file of the package, the name of the SVG language excepted: pages work without a network."""
+    root = Path(chainrule.__file__).parent
+    found = [
+        f"{path.relative_to(root)}: {match[0]}"
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix != ".pyc"
+        for match in re.finditer(
+            r"(?:https?:)?//[\w.-]+\.(?:org|com|net|io)\S*", path.read_text(encoding="utf-8")
+        )
+        if match[0].rstrip('",') != "http://www.w3.org/2000/svg"
+    ]
+    assert found == []
