@@ -116,6 +116,7 @@ def jacobian(
     has_aux: bool = False,
     mode: str = "auto",
     layout: str = "numerator",
+    sparse: bool = False,
 ) -> Any:
     """Jacobian: the derivative of each output with respect to each input.
 
@@ -137,6 +138,10 @@ def jacobian(
     layout
         "numerator": shape ``output shape + input shape``, row i holds the derivatives of output i.
         "denominator": the transpose, ``input shape + output shape``, as some books and courses write it.
+    sparse
+        A ``scipy.sparse.csr_array`` of ``output entries × input entries``: which entries can differ from 0 is read off
+        the graph of `f`, and columns (or rows) that meet nowhere share a pass. For one argument that is an array; `f`
+        is recorded, so Python's `if` cannot look at its numbers. ``jacobian(f, sparse=True).plan(x)`` has the pattern.
 
     Returns
     -------
@@ -154,7 +159,7 @@ def jacobian(
     Cost
     ----
     One run of `f`, and one pass per output entry (reverse) or per input entry (forward), whichever are fewer. Many
-    passes run together, as by `vmap`.
+    passes run together, as by `vmap`. With `sparse`: as many passes as colours (a band of width b takes b).
 
     Examples
     --------
@@ -169,6 +174,8 @@ def jacobian(
     tensor([[ 2., -4.]])
     >>> print(cr.jacobian(f).plan(cr.tensor([-1.0])))
     forward mode: 1 pass, one per input entry (the other mode: 2, one per output entry)
+    >>> print(cr.jacobian(lambda x: x[1:] * x[:-1], sparse=True).plan(cr.ones(100)))
+    99 × 100 with 198 entries that can differ from 0, in 2 passes of forward mode
     """
     for name, value, known in (("mode", mode, _MODES), ("layout", layout, _LAYOUTS)):
         if value not in known:
@@ -185,8 +192,20 @@ def jacobian(
         found = _of_tensor(a, x)
         return _transposed(found, len(a.shape)) if layout == "denominator" else found
     check_function(f, "jacobian")
+    if sparse:
+        by_colours = _by_colours(f, argnums, has_aux, mode, layout)
+        return by_colours if x is None and not args else by_colours(x, *args)
     by = JacobianFunction(f, argnums, has_aux, mode, layout)
     return by if x is None and not args else by(x, *args)
+
+
+def _by_colours(f: Any, argnums: Any, has_aux: bool, mode: str, layout: str) -> Any:
+    from chainrule.api.sparse import sparse_jacobian
+
+    if has_aux or layout != "numerator":
+        fix = "leave out has_aux; transpose the matrix, J.T, for the other layout"
+        raise ArgumentError("a sparse Jacobian comes alone, outputs × inputs", fix=fix)
+    return sparse_jacobian(f, argnums, mode)
 
 
 @boundary
