@@ -138,6 +138,35 @@ def test_chunks_give_the_same(size):
     near(found[1], np.ones(5))
 
 
+# Places that differ between the examples.
+A, B = RNG.normal(size=(5, 3, 2)), RNG.normal(size=(5, 2, 2))
+PLACES = np.array([[0, 2], [2, 1], [0, 0], [1, 2], [2, 2]])
+GRID = np.stack([PLACES, PLACES[:, ::-1]], -1)
+WRITES = {
+    "gather": lambda x, i, g, v: x.gather(0, g),
+    "scatter": lambda x, i, g, v: x.scatter(0, g, v),
+    "scatter_add": lambda x, i, g, v: x.scatter_add(0, g, v),
+    "index_add": lambda x, i, g, v: x.index_add(0, i, v),
+    "index_copy": lambda x, i, g, v: x.index_copy(0, i, v),
+    "index_fill": lambda x, i, g, v: x.index_fill(0, i, 2.0),
+    "index_put": lambda x, i, g, v: x.index_put((i,), v),
+    "take": lambda x, i, g, v: x.take(i),
+    "assignment": lambda x, i, g, v: (lambda y: (y.__setitem__(i, v), y)[1])(x * 1.0),
+    "number": lambda x, i, g, v: x[i[0]] * v,
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_places_that_differ_between_the_examples(name):
+    """Values and gradients; where places repeat, what is written last stays, and only that gets a gradient."""
+    f = WRITES[name]
+    args = [cr.tensor(a) for a in (A, PLACES, GRID, B)]
+    near(cr.vmap(f)(*args), loop(f, *args))
+    for k in (0, 3):
+        g = cr.grad(lambda *a: (f(*a) ** 2).sum(), k)
+        near(cr.vmap(g)(*args), loop(g, *args))
+
+
 # --- nesting --------------------------------------------------------------------------------------------------
 
 

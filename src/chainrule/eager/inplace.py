@@ -308,7 +308,7 @@ def setitem(x: Any, key: Any, value: Any) -> None:
             refresh(x)
         return
     new = _fit(v, picked(x, arrays, spec), "assignment")
-    if _tracked(new) and not any(isinstance(i, Handle) for i in arrays):
+    if _tracked(new):
         new = last_ones(new, x, arrays, spec)
     updated = dispatch.bind(TABLE["index_update"], x, new, *arrays, spec=spec)
     replace(x, updated, "an assignment", serial)

@@ -24,6 +24,7 @@ from chainrule.ops.join import cat
 from chainrule.ops.split import along, place
 from chainrule.table.index import mesh, numpy_key
 from chainrule.table.primitive import TABLE
+from chainrule.tape.traced import Traced
 
 # --- what the functions share ------------------------------------------------------------------------
 
@@ -31,7 +32,7 @@ from chainrule.table.primitive import TABLE
 def write(x: Any, v: Any, index: Sequence[Any], spec: Any) -> Any:
     """x with the entries at a key replaced by v, which has their shape; of repeated places the last one stays."""
     if index and isinstance(v, Handle) and v.requires_grad:
-        v = last_ones(v, x, [np.asarray(i.v) if isinstance(i, Handle) else i for i in index], spec)
+        v = last_ones(v, x, index, spec)
     return bind(TABLE["index_update"], x, v, *index, spec=spec)
 
 
@@ -40,14 +41,31 @@ def add_to(x: Any, v: Any, index: Sequence[Any], spec: Any) -> Any:
     return e.plus(x, bind(TABLE["scatter_add"], v, *index, shape=tuple(x.shape), spec=spec))
 
 
-def last_ones(v: Any, x: Any, arrays: Sequence[Any], spec: Any) -> Any:
+def last_ones(v: Any, x: Any, index: Sequence[Any], spec: Any) -> Any:
     """Of the values written to one place only the last remains: the others become 0, and get no gradient."""
+    if any(map(_is_traced, index)):
+        return _last_traced(v, x, index, spec)
+    arrays = [np.asarray(i.v) if isinstance(i, Handle) else i for i in index]
     places = np.arange(x.numel()).reshape(x.shape)[numpy_key(spec, tuple(arrays))].reshape(-1)
     order = np.arange(places.size)
     last = np.empty(x.numel(), np.intp)
     last[places] = order
     stays = last[places] == order
     return v if stays.all() else bind(TABLE["where"], stays.reshape(v.shape), v, 0.0)
+
+
+def _is_traced(i: Any) -> bool:
+    return isinstance(i, Handle) and i.v.__class__ is Traced
+
+
+def _last_traced(v: Any, x: Any, index: Sequence[Any], spec: Any) -> Any:
+    """`last_ones` where the places are not known yet: each writes its number, and looks whose number is there."""
+    flat = (("array", 0),)
+    places = picked(as_tensor(np.arange(x.numel()).reshape(x.shape)), list(index), spec).reshape(-1)
+    order = as_tensor(np.arange(v.numel()))
+    last = bind(TABLE["index_update"], as_tensor(np.zeros(x.numel(), np.int64)), order, places, spec=flat)
+    stays = e.eq(bind(TABLE["index"], last, places, spec=flat), order)
+    return bind(TABLE["where"], stays.reshape(v.shape), v, 0.0)
 
 
 def _values(v: Any, x: Any, shape: tuple[int, ...], name: str) -> Any:
@@ -87,6 +105,8 @@ def _places_along(x: Any, dim: int, index: Any, name: str) -> tuple[Any, int, An
     check_whole(i)
     d = one_dim(dim, x.dim())
     x, i = (to_shape(v, (1,)) if v.dim() == 0 else v for v in (x, i))
+    if _is_traced(i):
+        return x, d, i
     n, v = x.shape[d], np.asarray(i.v)
     if v.size and (v.min() < -n or v.max() >= n):
         wrong = v[(v < -n) | (v >= n)].flat[0]
@@ -105,7 +125,7 @@ def _scatter_parts(input: Any, dim: int, index: Any, src: Any, name: str) -> tup
     """The tensor, the dimension, the index and the values of the shape of the index."""
     x = as_tensor(input)
     whole, d, i = _places_along(x, dim, index, name)
-    if np.asarray(i.v).size and (
+    if i.numel() and (
         i.dim() != whole.dim()
         or any(a > b for k, (a, b) in enumerate(zip(i.shape, whole.shape, strict=True)) if k != d)
     ):
@@ -129,7 +149,7 @@ def _scatter_parts(input: Any, dim: int, index: Any, src: Any, name: str) -> tup
 
 def _full_key(i: Any, d: int) -> tuple[Any, ...]:
     """The key of one array per dimension; the index itself stays an operand."""
-    key = list(mesh(np.asarray(i.v), d))
+    key = list(mesh(np.empty(i.shape, bool), d))
     key[d] = i
     return tuple(key)
 
@@ -185,7 +205,7 @@ def scatter(
             given = np.full(as_tensor(index).shape, given, as_tensor(input).dtype)
         return scatter_reduce(input, dim, index, given, names[reduce])
     x, d, i, v = _scatter_parts(input, dim, index, given, "scatter")
-    if not np.asarray(i.v).size:
+    if not i.numel():
         return as_tensor(input).clone()
     return to_shape(write(x, v, _full_key(i, d), _each(x)), as_tensor(input).shape)
 
@@ -194,7 +214,7 @@ def scatter(
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """A copy with ``out[index[i][j]][j] += src[i][j]`` (for dim 0); an index that repeats gets every value."""
     x, d, i, v = _scatter_parts(input, dim, index, src, "scatter_add")
-    if not np.asarray(i.v).size:
+    if not i.numel():
         return as_tensor(input).clone()
     added = bind(TABLE["put_along"], v, i, axis=d, shape=tuple(x.shape))
     return to_shape(e.plus(x, added), as_tensor(input).shape)
@@ -236,7 +256,7 @@ def scatter_reduce(
         raise ArgumentError(f"scatter_reduce has no reduce={reduce!r}",
                             fix=f"use one of {', '.join(map(repr, _REDUCTIONS))}")  # fmt: skip
     x, d, i, v = _scatter_parts(input, dim, index, src, "scatter_reduce")
-    if not np.asarray(i.v).size:
+    if not i.numel():
         return as_tensor(input).clone()
     key = _full_key(i, d)
     places = np.arange(x.numel()).reshape(x.shape)[tuple(np.asarray(getattr(k, "v", k)) for k in key)]
@@ -360,7 +380,7 @@ def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -
     spec, index = spec_of(tuple(slice(None) if k is None else k for k in indices), tuple(x.shape))
     if numbers_first(spec) is not None:
         index, spec = _numbers_as_arrays(index, spec)
-    shape = picked(x, [np.asarray(getattr(i, "v", i)) for i in index], spec).shape
+    shape = picked(x, [i if _is_traced(i) else np.asarray(getattr(i, "v", i)) for i in index], spec).shape
     v = _values(values, x, tuple(shape), "index_put")
     return add_to(x, v, index, spec) if accumulate else write(x, v, index, spec)
 
