@@ -25,7 +25,7 @@ def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dty
     if p in ("fro", None) or p == 2:
         return reduced("norm", x, dim, keepdim)
     if not isinstance(p, int | float):
-        fix = 'use a number, inf or "fro"; matrix norms are in linalg'
+        fix = 'use a number, inf or "fro"'
         raise ArgumentError(f"norm has no p={p!r}", fix=fix)
     if p == 1:
         return reduced("sum", e.abs(x), dim, keepdim)

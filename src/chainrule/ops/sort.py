@@ -41,7 +41,7 @@ def msort(input: Any) -> Any:
 def _check_k(name: str, k: Any, n: int, least: int) -> int:
     if not least <= k <= n:
         fix = f"use k={least}..{n}"
-        raise IndexingError(f"{name} has no {k} entries to choose from {n}", given=f"k={k}", fix=fix)
+        raise IndexingError(f"k is out of range: {name} chooses from {n} entries", given=f"k={k}", fix=fix)
     return int(k)
 
 

@@ -82,10 +82,15 @@ def _argtopk(x: Any, *, k: int, axis: int, largest: bool) -> Any:
     x = np.moveaxis(x, axis, -1)
     edge = np.take(np.partition(x, n - k if largest else k - 1, -1), [n - k if largest else k - 1], -1)
     nan = edge != edge
-    same = np.where(nan, x != x, x == edge)
-    better = (x > edge) | ((x != x) & ~nan) if largest else np.where(nan, x == x, x < edge)
-    room = k - np.sum(better, -1, keepdims=True)
-    chosen = better | (same & (np.cumsum(same, -1) <= room))
+    if nan.any():
+        same = np.where(nan, x != x, x == edge)
+        better = (x > edge) | ((x != x) & ~nan) if largest else np.where(nan, x == x, x < edge)
+    else:
+        same, better = x == edge, ~(x <= edge) if largest else x < edge  # a NaN is larger
+    room = k - np.count_nonzero(better, -1, keepdims=True)
+    if (np.count_nonzero(same, -1, keepdims=True) > room).any():  # of equal entries the first
+        same &= np.cumsum(same, -1) <= room
+    chosen = better | same
     places = np.nonzero(chosen)[-1].reshape(*x.shape[:-1], k)
     order = _argsort(np.take_along_axis(x, places, -1), axis=x.ndim - 1, descending=largest)
     return np.moveaxis(np.take_along_axis(places, order, -1), -1, axis)
