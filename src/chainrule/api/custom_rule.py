@@ -240,7 +240,7 @@ def custom_rule(
     check_function(f, "custom_rule")
     for rule in (jvp, vjp):
         if rule is not None:
-            check_function(rule, "a rule")
+            check_function(rule, "custom_rule", "custom_rule(f, vjp=rule)")
     return CustomRule(f, jvp, vjp, elementwise)
 
 

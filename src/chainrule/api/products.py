@@ -52,7 +52,7 @@ def vjp(f: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     >>> pullback({"product": 1.0, "sum": 10.0})
     (tensor(13.), tensor(12.))
     """
-    check_function(f, "vjp")
+    check_function(f, "vjp", "vjp(f, x)")
     run = Run(f, primals, {}, tuple(range(len(primals))), has_aux)
 
     @boundary
@@ -109,7 +109,7 @@ def jvp(
     >>> cr.jvp(lambda w: 4 * w + w**3, (1.0,), (1.0,))
     (tensor(5.), tensor(7.))
     """
-    check_function(f, "jvp")
+    check_function(f, "jvp", "jvp(f, (x,), (t,))")
     _check_tuples("jvp", primals, tangents)
     run = Run(f, tuple(primals), {}, tuple(range(len(primals))), has_aux)
     pushed = trees.unflatten(run.out_spec, run.push(run.tangents(tangents)))
@@ -152,7 +152,7 @@ def hvp(f: Callable[..., Any], primals: Any, tangents: Any) -> Any:
     >>> cr.hvp(lambda x, y: x**2 * y, (2.0, 3.0), (1.0, 10.0))
     (tensor(12.), (tensor(46.), tensor(4.)))
     """
-    check_function(f, "hvp")
+    check_function(f, "hvp", "hvp(f, x, t)")
     single = not isinstance(primals, tuple | list)
     ps, ts = ((primals,), (tangents,)) if single else (primals, tangents)
     _check_tuples("hvp", ps, ts)

@@ -241,10 +241,10 @@ def gradient_run(f: Callable[..., Any], args: Sequence[Any], name: str) -> Run:
     return Run(value_and_gradients, args, {}, nums, listed=True)
 
 
-def check_function(f: Any, name: str) -> None:
-    """Raise unless `f` can be called."""
+def check_function(f: Any, name: str, usage: str | None = None) -> None:
+    """Raise unless `f` can be called; `usage` is what to write."""
     if not callable(f):
-        fix = f"write {name}(f)(x): first the function, then the point"
+        fix = f"write {usage or name + '(f)(x)'}: first the function, then the point"
         raise ArgumentError(f"{name} takes a function, not a {type(f).__name__}", fix=fix)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.api import trees
 from chainrule.api.products import vjp
+from chainrule.api.run import check_function
 from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError, GradcheckError
 from chainrule.ops import creation
@@ -354,6 +355,7 @@ def _name(f: Any) -> str:
 
 
 def _point(f: Any, args: Sequence[Any]) -> Point:
+    check_function(f, "check_grad", "check_grad(f, x)")
     made, wrt, names = [], [], []
     for k, a in enumerate(args):
         leaves, spec = trees.flatten(a)
@@ -375,6 +377,7 @@ def _differentiable(v: Any) -> bool:
 
 
 def _torch_point(f: Any, inputs: Any) -> Point:
+    check_function(f, "gradcheck", "gradcheck(f, x)")
     args = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
     wrt = [k for k, a in enumerate(args) if isinstance(a, Handle) and a.requires_grad]  # type: ignore[attr-defined]
     if not wrt:
