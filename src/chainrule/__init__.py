@@ -54,6 +54,7 @@ from chainrule.ops.scatter import *  # noqa: F403
 from chainrule.ops.select import *  # noqa: F403
 from chainrule.ops.softmax import *  # noqa: F403
 from chainrule.ops.sort import *  # noqa: F403
+from chainrule.ops.special import *  # noqa: F403
 from chainrule.ops.split import *  # noqa: F403
 from chainrule.ops.statistics import *  # noqa: F403
 from chainrule.source import boundary as _boundary

@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import mpmath as mp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,6 +16,19 @@ from chainrule.table.primitive import Partials
 from chainrule.tape import numbers
 from chainrule.testing.samples import cases
 
+
+def _by_mpmath(f):
+    return mp.workdps(50)(lambda *args: float(f(*map(mp.mpf, args))))
+
+
+def _derivative_of(f):
+    return _by_mpmath(lambda n, x: mp.diff(f, x, int(n)))
+
+
+_ERFCX = lambda x: mp.exp(x * x) * mp.erfc(x)
+_SINC = lambda x: mp.sinpi(x) / (mp.pi * x) if x else mp.mpf(1)
+_SCALED = [lambda x, k=k: mp.exp(-abs(x)) * mp.besseli(k, x) for k in (0, 1)]
+
 # The words that texts are made of, for Python's own evaluator: nothing of chainrule.
 WORDS = {
     **{k: v for k, v in vars(math).items() if not k.startswith("_")},
@@ -26,6 +40,25 @@ WORDS = {
     "abs": abs,
     "round": round,
     "isnan": math.isnan,
+    "digamma": _by_mpmath(mp.digamma),
+    "polygamma": _by_mpmath(mp.psi),
+    "polygamma_step": _by_mpmath(lambda n, x, y: mp.psi(n, x + y) - mp.psi(n, x)),
+    "zeta": _by_mpmath(mp.zeta),
+    "ndtr": _by_mpmath(mp.ncdf),
+    "erfcx": _by_mpmath(_ERFCX),
+    "erfcx_derivative": _derivative_of(_ERFCX),
+    "erfinv": _by_mpmath(mp.erfinv),
+    "ndtri": _by_mpmath(lambda x: -mp.sqrt(2) * mp.erfinv(1 - 2 * x)),
+    "sinc": _by_mpmath(_SINC),
+    "sinc_derivative": _derivative_of(_SINC),
+    "bessel_j": _by_mpmath(mp.besselj),
+    "bessel_j0": _by_mpmath(mp.j0),
+    "bessel_j1": _by_mpmath(mp.j1),
+    "bessel_i": _by_mpmath(mp.besseli),
+    "i0": _by_mpmath(lambda x: mp.besseli(0, x)),
+    "i1": _by_mpmath(lambda x: mp.besseli(1, x)),
+    "i0e_derivative": _derivative_of(_SCALED[0]),
+    "i1e_derivative": _derivative_of(_SCALED[1]),
 }
 
 

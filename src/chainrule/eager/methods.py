@@ -25,6 +25,7 @@ from chainrule.ops import (
     select,
     softmax,
     sort,
+    special,
     split,
     statistics,
 )
@@ -33,8 +34,8 @@ from chainrule.source import trim
 
 # Each of these files lists in METHODS which of its functions are methods too.
 _FILES = (
-    e, select, reduce, statistics, norm, softmax, scan, sort, array, contract, diagonals, index, join, queries, repeat,
-    scatter, split, hooks, properties,
+    e, select, special, reduce, statistics, norm, softmax, scan, sort, array, contract, diagonals, index, join, queries,
+    repeat, scatter, split, hooks, properties,
 )  # fmt: skip
 
 _IN_PLACE = """
@@ -44,6 +45,7 @@ _IN_PLACE = """
     asinh arcsinh acosh arccosh atanh arctanh atan2 arctan2 hypot sigmoid logit erf erfc relu deg2rad rad2deg
     copysign ldexp lerp addcmul addcdiv xlogy heaviside nan_to_num masked_fill eq ne not_equal lt less le less_equal gt
     greater ge greater_equal logical_and logical_or logical_xor logical_not tril triu
+    sinc digamma lgamma erfinv i0 igamma igammac mvlgamma polygamma
 """
 _UPDATES = {"add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.true_divide}
 
@@ -106,6 +108,7 @@ def attach(tensor: Any) -> None:
             if not hasattr(Handle, name):
                 setattr(tensor, name, getattr(module, name))
     tensor.round, tensor.where, tensor.__rpow__ = e.round_, where, reflected(e.power)
+    tensor.polygamma = special.polygamma_of
     for name in (*_IN_PLACE.split(), *scatter.IN_PLACE.split()):
         setattr(tensor, f"{name}_", in_place(getattr(tensor, name), f"{name}_", _UPDATES.get(name)))
     for name, primitive in _REFLECTED.items():

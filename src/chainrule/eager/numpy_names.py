@@ -10,7 +10,19 @@ import numpy as np
 from chainrule.dispatch import Handle
 from chainrule.eager.numpy_reductions import ACCUMULATED, REDUCED, REDUCTIONS, unknown
 from chainrule.errors import ArgumentError, UnsupportedError
-from chainrule.ops import array, contract, creation, diagonals, index, join, reduce, repeat, select, split
+from chainrule.ops import (
+    array,
+    contract,
+    creation,
+    diagonals,
+    index,
+    join,
+    reduce,
+    repeat,
+    select,
+    special,
+    split,
+)
 from chainrule.ops import elementwise as e
 
 UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
@@ -170,7 +182,7 @@ def _outer(a: Any, b: Any) -> Any:
 FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     **REDUCTIONS, np.clip: _clip,
     np.nan_to_num: lambda x, copy=True, nan=0.0, posinf=None, neginf=None: select.nan_to_num(x, nan, posinf, neginf),
-    np.isposinf: select.isposinf, np.isneginf: select.isneginf,
+    np.sinc: special.sinc, np.i0: special.i0, np.isposinf: select.isposinf, np.isneginf: select.isneginf,
     np.where: e.where, np.reshape: lambda a, shape, **_: array.reshape(a, shape), np.ravel: lambda a, **_: array.ravel(a),
     np.transpose: _reorder, np.swapaxes: array.swapaxes, np.moveaxis: array.movedim, np.squeeze: array.squeeze,
     np.expand_dims: lambda a, axis: array.unsqueeze(a, axis), np.broadcast_to: lambda a, shape, **_: array.broadcast_to(a, shape),

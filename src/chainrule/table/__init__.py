@@ -3,7 +3,8 @@
 `TABLE["tanh"]` is the entry of tanh. Families are imported in an order in which each uses earlier ones only.
 """
 
-from chainrule.table import arithmetic, select, exponential, trigonometric, special  # noqa: I001
+from chainrule.table import arithmetic, select, exponential, trigonometric, error_function  # noqa: I001
+from chainrule.table import gamma, bessel
 from chainrule.table import (
     shape,
     index,
@@ -20,6 +21,8 @@ from chainrule.table import (
 )
 from chainrule.table.primitive import TABLE, Primitive
 
-__all__ = ["TABLE", "Primitive", "arithmetic", "complex_parts", "composite", "contract", "exponential",
-           "index", "norm", "reduce", "scan", "select", "shape", "softmax", "sort",
-           "special", "statistics", "trigonometric", "views"]  # fmt: skip
+__all__ = [
+    "TABLE", "Primitive", "arithmetic", "bessel", "complex_parts", "composite", "contract", "error_function",
+    "exponential", "gamma", "index", "norm", "reduce", "scan", "select", "shape", "softmax", "sort", "statistics",
+    "trigonometric", "views",
+]  # fmt: skip

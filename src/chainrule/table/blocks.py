@@ -38,6 +38,12 @@ def blocked(value: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def row_by_row(value: Callable[..., Any], x: np.ndarray, **params: Any) -> np.ndarray:
+    """`value` of a vector, where it makes a row of numbers of each entry: not of all entries at once."""
+    parts = [value(x[i : i + 2048], **params) for i in range(0, x.size, 2048)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
 def as_rows(x: Any, axis: tuple[int, ...]) -> np.ndarray | None:
     """A large array as (results, entries of each): None unless the last axes are reduced and it pays."""
     if not is_large(x) or x.dtype.kind != "f" or x.dtype.itemsize < 4:

@@ -11,6 +11,7 @@ from chainrule.table.arithmetic import abs_
 from chainrule.table.blocks import blocked
 from chainrule.table.exponential import NAN, hypot, sqrt
 from chainrule.table.primitive import elementwise
+from chainrule.table.scipy_values import in_double
 from chainrule.table.select import where
 
 # Formulas are differentiated again: they are built of primitives that stay finite and smooth where the
@@ -57,6 +58,73 @@ atan2 = elementwise(
     samples=((1.5, -2.0), (-1.0, 0.5), (1e-200, 1e-200)),
     undefined={"y = x = 0": "the angle of the origin is arbitrary: NaN"},
     source="∂/∂y = x/(x² + y²), in a form that neither overflows nor underflows",
+)  # fmt: skip
+
+
+# Note [sinc and its derivatives]
+# sinc' = (cos πx - sinc x)/x cancels near 0, and its own derivative more so. The n-th derivative S is an entry with
+# n as parameter: for small x by its power series, else by x·S⁽ⁿ⁾ + n·S⁽ⁿ⁻¹⁾ = πⁿ⁻¹ sin(πx + nπ/2) (differentiate
+# x·sinc(x) = sin(πx)/π n times), whose error does not grow there. sin(πx) is taken of the distance from the next
+# integer, which is exact: sinc is 0 at integers.
+
+
+def _quarter(x: Any, n: int) -> Any:
+    """sin(πx + nπ/2), of an exact distance."""
+    whole = np.rint(np.real(x))
+    d = x - whole
+    sign = np.where(whole % 2 == 0, 1.0, -1.0) * (-1.0 if n % 4 in (2, 3) else 1.0)
+    if n % 2 == 0:
+        return sign * np.sin(math.pi * d)
+    near = np.abs(d) <= 0.25
+    return sign * np.where(
+        near,
+        np.cos(math.pi * d),
+        np.sin(math.pi * (0.5 - np.abs(np.real(d)))) if not np.iscomplexobj(x) else np.cos(math.pi * d),
+    )
+
+
+def _sinc_series(x: Any, n: int) -> Any:
+    """πⁿ Σ (-1)ʲ (2j)!/((2j - n)!·(2j + 1)!)·(πx)²ʲ⁻ⁿ: by Horner's rule, last term first."""
+    first = (n + 1) // 2
+    z2, out = np.square(math.pi * x), np.zeros_like(x)
+    for j in range(first + 16 + n, first - 1, -1):
+        out = out * z2 + (-1.0) ** j / (math.factorial(2 * j - n) * (2 * j + 1))
+    return math.pi**n * (math.pi * x if n % 2 else 1.0) * out
+
+
+def _sinc_derivative(x: Any, *, n: int) -> Any:
+    if not np.iscomplexobj(x):
+        return _sinc_of_doubles(x, n=n)
+    return _sinc_at(x, n)
+
+
+@in_double
+def _sinc_of_doubles(x: Any, *, n: int) -> Any:
+    return _sinc_at(x, n)
+
+
+def _sinc_at(x: Any, n: int) -> Any:
+    near = np.abs(x) < (n + 1.5) / math.pi
+    far = np.where(near, 1.0, x)
+    out = _quarter(far, 0) / (math.pi * far)
+    for k in range(1, n + 1):
+        out = (math.pi ** (k - 1) * _quarter(far, k) - k * out) / far
+    return np.where(near, _sinc_series(np.where(near, x, 0.0), n), out)
+
+
+sinc_derivative = elementwise(
+    "sinc_derivative", "x", _sinc_derivative, {"x": lambda x, *, n: sinc_derivative(x, n=n + 1)},
+    text="sinc_derivative($n, $x)", latex=r"\operatorname{sinc}^{($n)}($x)", doc="The n-th derivative of sinc.",
+    samples=(dict(at=(0.25,), n=1), dict(at=(0.0,), n=1), dict(at=(-2.75,), n=2), dict(at=(1.5,), n=3)),
+    source="Note [sinc and its derivatives]", undefined={"x = ±inf": "sin(πx) has no value there: NaN"},
+    tolerance=16.0, slope_tolerance=16.0,
+    tolerance_reason="each order takes a difference of two terms: a digit is lost from the third on",
+)  # fmt: skip
+sinc = elementwise(
+    "sinc", "x", lambda x: _sinc_derivative(x, n=0), {"x": lambda x: sinc_derivative(x, n=1)},
+    even=True, latex=r"\operatorname{sinc}($x)", doc="sin(πx)/(πx), and 1 at 0.",
+    samples=((0.25,), (0.0,), (-2.75,), (100.5,)), source="Note [sinc and its derivatives]",
+    undefined={"x = ±inf": "sin(πx) has no value there: NaN"},
 )  # fmt: skip
 sinh = elementwise(
     "sinh", "x", np.sinh, {"x": lambda x: cosh(x)},

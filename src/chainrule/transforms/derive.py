@@ -166,7 +166,7 @@ def _push_partials(
     values, env, memo = _environment(p, args, out, params)
     total = None
     for k, name in enumerate(p.inputs):
-        if k >= len(tangents) or tangents[k] is None:
+        if k >= len(tangents) or tangents[k] is None or name not in partials_of(p):
             continue
         f = _for_dtype(partials_of(p)[name], args[k])
         t = times(f, tangents[k], values, env, emit, memo)
