@@ -122,10 +122,14 @@ def check_overwritten(steps: list[Node]) -> set[Node]:
             hit = hit or written_after(value, n.serial)
             if hit is not None:
                 what = f"its result ({n.name} keeps it)" if name == "out" else f"its input '{name}'"
+                fix = "compute a new tensor instead (y = y + 1, not y += 1), or change it before it is used"
+                if value_node is not None and value_node.p is None:
+                    fix = (
+                        "call backward() before the parameter is changed, or compute the loss again after it"
+                    )
                 raise OverwrittenError(
                     f"{n.name} needs {what} for the backward pass, and that value was changed in place afterwards",
-                    given=f"{n.name} at {n.source}; changed in place at {hit}",
-                    fix="compute a new tensor instead (y = y + 1, not y += 1), or change it before it is used",
+                    given=f"{n.name} at {n.source}; changed in place at {hit}", fix=fix,
                 )  # fmt: skip
     return written
 

@@ -24,6 +24,7 @@ REASONS = {
     "infinite": "the slope of a step is infinite",
     "lost_update": "the step was smaller than half the spacing of the numbers: the parameter did not move",
     "hook": "a hook changed it",
+    "itself": "backward was called on this very tensor",
     "by_hand": "it was assigned or changed by the program, not by backward",
     "forgotten": "it was stored, but the result that it came from is gone",
     "retained": "retain_grad() kept the gradient of a computed tensor",

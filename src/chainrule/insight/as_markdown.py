@@ -6,15 +6,16 @@ from collections.abc import Iterator
 
 from chainrule.insight import as_latex, as_text
 from chainrule.insight.notation import latex_name
-from chainrule.insight.shown import number
+from chainrule.insight.shown import number, place
 from chainrule.insight.trace import Given, Step, Trace
 
 
-def page(t: Trace, detail: str, wrt: int | None, entry: tuple[int, ...] | None) -> str:
+def page(t: Trace, detail: str, wrt: int | None, entry: as_text.Entry | None) -> str:
     """The steps as a table and the gradients as a list; long computations as their text."""
     if t.count == 0 or t.lines:
         return f"```\n{chr(10).join(as_text.lines(t, detail, wrt, entry))}\n```\n"
-    parts = [_table(t, as_text.on_route(t, wrt, entry))] if detail == "full" else []
+    chosen = as_text.on_route(t, wrt, entry)
+    parts = [_table(t, chosen)] if detail == "full" and as_text.told_steps(t, chosen) else []
     parts.append("\n".join(_gradients(t, wrt, entry)) if t.tracked else f"No gradients: nothing that "
                  f"{_code(t.output)} was computed from was made with `requires_grad=True`.")  # fmt: skip
     if t.unused:
@@ -53,7 +54,7 @@ def _row(k: int, s: Step, chosen: set[int] | None, tracked: bool) -> list[str]:
     ]
 
 
-def _gradients(t: Trace, wrt: int | None, entry: tuple[int, ...] | None) -> Iterator[str]:
+def _gradients(t: Trace, wrt: int | None, entry: as_text.Entry | None) -> Iterator[str]:
     leaves = [g for g in t.leaves if wrt is None or g.id == wrt]
     if not leaves:
         yield from (_plain(line) for line in as_text.lines(t, "short", wrt, entry))
@@ -61,15 +62,15 @@ def _gradients(t: Trace, wrt: int | None, entry: tuple[int, ...] | None) -> Iter
         yield from _gradient(t, g, entry)
 
 
-def _gradient(t: Trace, g: Given, entry: tuple[int, ...] | None) -> Iterator[str]:
+def _gradient(t: Trace, g: Given, entry: as_text.Entry | None) -> Iterator[str]:
     if g.gradient is None:
         yield f"- {_code(g.name)}: not known any more"
         return
     where = "" if g.named else f" (unnamed, made at {_code(g.place.place)})"
     if entry is not None:
-        name = f"{g.name}[{', '.join(map(str, entry))}]"
-        shown = as_text.entry_text(g.gradient, entry)
-        yield f"- ${as_latex.derivative(t.output, name)} = {shown}${where}"
+        name = f"{g.name}{place(entry.index)}"
+        shown = "?" if entry.value is None else as_latex.value(entry.value)
+        yield f"- {_math(f'{as_latex.derivative(t.output, name)} = {shown}')}{where}"
         return
     yield f"- {_math(f'{as_latex.derivative(t.output, g.name)} = {as_latex.gradient(g)}')}{where}"
     if len(g.routes) > 1:

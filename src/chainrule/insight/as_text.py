@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
-from chainrule.insight.shown import Shown, factor, literal, number
+from chainrule.insight.shown import Shown, factor, literal, number, place
 from chainrule.insight.trace import Given, Line, Local, Route, Step, Trace
 
 _LINES_SHOWN = 40
-Entry = tuple[int, ...] | None
 
 
-def lines(tree: Trace, detail: str, wrt: int | None, entry: Entry) -> Iterator[str]:
+class Entry(NamedTuple):
+    """One entry of an array that is asked about, and its gradient."""
+
+    index: tuple[int, ...]
+    value: Shown | None
+
+
+def lines(tree: Trace, detail: str, wrt: int | None, entry: Entry | None) -> Iterator[str]:
     """The lines of the text. `wrt` is the id of the leaf or step that is asked about, `entry` an entry of it."""
     if tree.count == 0:
         yield from _leaf_sentences(tree)
         return
     if detail == "full":
-        yield from (_line_table(tree) if tree.lines else _step_table(tree, wrt, entry))
-        yield ""
+        table = list(_line_table(tree) if tree.lines else _step_table(tree, wrt, entry))
+        yield from [*table, ""] if table else []
     if tree.tracked:
         yield from _gradients(tree, wrt, entry)
     else:
@@ -42,13 +49,13 @@ def _leaf_sentences(tree: Trace) -> Iterator[str]:
 # --- steps -------------------------------------------------------------------------------------------------
 
 
-def on_route(tree: Trace, wrt: int | None, entry: Entry) -> set[int] | None:
+def on_route(tree: Trace, wrt: int | None, entry: Entry | None) -> set[int] | None:
     """Steps on a route from `wrt` (or from an entry of it), or None for all."""
     if wrt is None:
         return None
     reached = {wrt}
     for s in sorted(tree.steps, key=lambda s: s.id):
-        other = entry is not None and s.entry is not None and s.entry != entry
+        other = entry is not None and s.entry is not None and s.entry != entry.index
         if any(e.id in reached for e in s.locals) and not (other and s.locals[0].id == wrt):
             reached.add(s.id)
     return reached
@@ -59,12 +66,14 @@ def told_steps(tree: Trace, chosen: set[int] | None) -> list[Step]:
     return [s for s in tree.steps if s.formula is not None and (chosen is None or s.id in chosen)]
 
 
-def _step_table(tree: Trace, wrt: int | None, entry: Entry) -> Iterator[str]:
+def _step_table(tree: Trace, wrt: int | None, entry: Entry | None) -> Iterator[str]:
     chosen = on_route(tree, wrt, entry)
     rows = [
         (str(k), equation(s), s.value.text, locals_text(s, chosen), feels(tree, s))
         for k, s in enumerate(told_steps(tree, chosen), 1)
     ]
+    if not rows:
+        return
     of = tree.output if tree.size == 1 else f"the sum of {tree.output}"
     head = ("#", "step", "value", "local derivative", f"d{d_name(tree)}/d(step)")
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(4)]
@@ -171,7 +180,7 @@ def _row(row: Sequence[str], widths: list[int]) -> str:
 # --- gradients -----------------------------------------------------------------------------------------------
 
 
-def _gradients(tree: Trace, wrt: int | None, entry: Entry) -> Iterator[str]:
+def _gradients(tree: Trace, wrt: int | None, entry: Entry | None) -> Iterator[str]:
     leaves = [g for g in tree.leaves if wrt is None or g.id == wrt]
     if not leaves:
         yield from _other_gradient(tree, wrt)
@@ -193,7 +202,7 @@ def _other_gradient(tree: Trace, wrt: int | None) -> Iterator[str]:
         yield f"d{d_name(tree)}/d{found.name} = {found.cotangent.text}"
 
 
-def _gradient(tree: Trace, g: Given, width: int, entry: Entry) -> Iterator[str]:
+def _gradient(tree: Trace, g: Given, width: int, entry: Entry | None) -> Iterator[str]:
     value = g.gradient
     text = "?" if value is None else value.text
     if entry is not None and value is not None:
@@ -213,14 +222,16 @@ def _gradient(tree: Trace, g: Given, width: int, entry: Entry) -> Iterator[str]:
         yield f"{head}   d{d_name(tree)}/d{g.name} = {chain(g.routes[0], g.name)}"
     else:
         yield head
-    if g.stored is not None and value is not None and g.stored.entries != value.entries:
+    if g.stored is not None and (value is None or g.stored.entries != value.entries):
         yield f"  {'':{width}}   {g.name}.grad holds {g.stored.text} now{_sum_of(g)}"
 
 
-def _entry(tree: Trace, g: Given, value: Shown, entry: tuple[int, ...]) -> Iterator[str]:
-    where = f"{g.name}[{', '.join(map(str, entry))}]"
-    yield f"  {where} = {entry_text(value, entry)}   (all of them: {value.text})"
-    yield from (f"    {number(r.product)} = {_from_entry(tree, r)}" for r in g.routes if r.entry == entry)
+def _entry(tree: Trace, g: Given, value: Shown, entry: Entry) -> Iterator[str]:
+    own = "?" if entry.value is None else entry.value.text
+    yield f"  {g.name}{place(entry.index)} = {own}   (all of them: {value.text})"
+    yield from (
+        f"    {number(r.product)} = {_from_entry(tree, r)}" for r in g.routes if r.entry == entry.index
+    )
 
 
 def _from_entry(tree: Trace, r: Route) -> str:
@@ -247,13 +258,4 @@ def _sum_of(g: Given) -> str:
     return f" = {' + '.join(factor(v) for v in numbers)}, from {len(numbers)} backward calls"
 
 
-def entry_text(v: Shown, entry: Sequence[int]) -> str:
-    """An entry of a value that was looked at."""
-    at = 0
-    for i, n in zip(entry, v.shape, strict=False):
-        at = at * n + i % n
-    inside = v.entries is not None and len(entry) == len(v.shape) and at < len(v.entries)
-    return number(v.entries[at]) if inside and v.entries is not None else f"an entry of {v.text}"
-
-
-__all__ = ["lines", "local_text"]
+__all__ = ["Entry", "lines", "local_text"]

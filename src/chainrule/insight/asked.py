@@ -13,6 +13,8 @@ from chainrule.dispatch import Handle
 from chainrule.insight.naming import namespace
 from chainrule.source import Source
 
+_SHORT = 40  # characters of an expression that still read as a name
+
 
 class Asked(NamedTuple):
     """The tensor whose `.grad` was passed, and the user's expression for it."""
@@ -49,8 +51,10 @@ def argument_text(frame: FrameType) -> str | None:
     argument = call.args[0]
     if isinstance(argument, ast.Attribute) and argument.attr == "grad":
         argument = argument.value
-    plain = isinstance(argument, ast.Name | ast.Attribute | ast.Subscript)
-    return ast.unparse(argument) if plain else None
+    text = ast.unparse(argument)
+    if isinstance(argument, ast.Name | ast.Attribute | ast.Subscript):
+        return text
+    return f"({text})" if len(text) <= _SHORT else None
 
 
 def _call(frame: FrameType) -> ast.Call | None:

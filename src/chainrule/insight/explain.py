@@ -6,16 +6,22 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from chainrule.dispatch import Handle
 from chainrule.eager.backward import node_of
 from chainrule.errors import ArgumentError, DataError
 from chainrule.insight import as_json, as_latex, as_markdown, as_text
+from chainrule.insight.as_text import Entry
+from chainrule.insight.flow import LOST, Flow
 from chainrule.insight.functions import at_point, parameter_names
 from chainrule.insight.naming import Variables
 from chainrule.insight.saved import Saved
+from chainrule.insight.shown import show
 from chainrule.insight.trace import Trace, trace
 from chainrule.insight.words import a
 from chainrule.source import boundary, user_frame
+from chainrule.tape.numbers import dense
 
 _DETAILS = ("full", "short")
 
@@ -98,7 +104,8 @@ def _of_function(f: Callable[..., Any], at: tuple[Any, ...], wrt: Any, detail: s
 
 def explain_with(x: Handle, variables: Variables, *, wrt: Any = None, detail: str = "full") -> Explanation:
     """`explain`, with the names given."""
-    tree = trace(node_of(x), variables, with_saved=True)
+    flow = Flow(node_of(x))
+    tree = trace(node_of(x), variables, flow=flow, with_saved=True)
     if wrt is None:
         return Explanation(tree, detail)
     n = node_of(wrt)
@@ -108,8 +115,10 @@ def explain_with(x: Handle, variables: Variables, *, wrt: Any = None, detail: st
     if len(n.args) != 1 or n.parents[0] is None or any(item[0] != "int" for item in spec):
         return Explanation(tree, detail, n.serial)
     shape = n.args[0].shape
-    entry = tuple(i % m for (_, i), m in zip(spec, shape, strict=False))
-    return Explanation(tree, detail, n.parents[0].serial, entry)
+    index = tuple(i % m for (_, i), m in zip(spec, shape, strict=False))
+    ct = flow.cotangents().get(n.parents[0]) if tree.tracked else None
+    value = None if ct is None or ct is LOST else show(np.asarray(dense(ct))[index])
+    return Explanation(tree, detail, n.parents[0].serial, Entry(index, value))
 
 
 class Explanation:
@@ -122,7 +131,7 @@ class Explanation:
     """
 
     def __init__(
-        self, tree: Trace, detail: str = "full", wrt: int | None = None, entry: tuple[int, ...] | None = None
+        self, tree: Trace, detail: str = "full", wrt: int | None = None, entry: Entry | None = None
     ) -> None:
         self.trace, self._detail, self._wrt, self._entry = tree, detail, wrt, entry
 

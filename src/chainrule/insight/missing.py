@@ -265,8 +265,12 @@ def _delivered(q: Question, root: Node, flow: Flow) -> Iterator[str]:
             continue
         text = "?" if ct is LOST else show(dense(ct)).text
         if g.named:
-            passed = "" if root is q.n else "It was passed on to the leaf "
-            yield f"  {passed}{g.name}: d{of_root}/d{g.name} = {text}; read {g.name}.grad."
+            line = f"d{of_root}/d{g.name} = {text}"
+            yield (
+                f"  {line}"
+                if root is q.n
+                else f"  It was passed on to the leaf {g.name}: {line}; read {g.name}.grad."
+            )
             continue
         yield (f"  It was delivered to {g.name}, the unnamed {literal(g.value)} that no variable holds: "
                f"d{of_root}/d{g.name} = {text}.")  # fmt: skip

@@ -22,6 +22,7 @@ class Finding(NamedTuple):
     lines: list[str]
     source: Source
     fix: str
+    step: int = 0  # serial number of the step
 
 
 def entries(v: Any) -> np.ndarray:
@@ -40,6 +41,7 @@ ADVICE = {
     "sqrt": "Keep its input above 0, or choose with where(x > 0, cr.sqrt(x), 0).",
     "div": "Keep the denominator away from 0, or choose with where(y != 0, x / y, 0).",
     "pow": "Keep the base above 0.",
+    "softmax": "For log(softmax(x)) use log_softmax(x), which does not round to log(0).",
     "exp": "Keep its input below 700; for log(Σ eˣ) use cr.logsumexp, for log(1 + eˣ) use softplus.",
 }
 _OTHER_ADVICE = "Keep the inputs of this step inside the function's domain."
@@ -57,17 +59,27 @@ def first_bad_value(flow: Flow, names: Callable[[Node | None, Any], Any]) -> Fin
         return None
     n, line = found
     head = f"The value is NaN already, before any derivative. First bad step going forward, at {n.source}:"
-    return Finding([head, line], n.source, advice(n.p.name))
+    return Finding([head, line], n.source, advice(n.p.name), n.serial)
 
 
-def first_overflow(flow: Flow, names: Callable[[Node | None, Any], Any]) -> Finding | None:
-    """The first step, going forward, whose value is infinite or NaN although its inputs are finite."""
+_POLES = frozenset({"log", "log2", "log10", "log1p", "div", "rsqrt", "atanh", "xlogy"})
+
+
+def first_overflow(
+    flow: Flow, names: Callable[[Node | None, Any], Any], *, poles: bool = True
+) -> Finding | None:
+    """The first step, going forward, whose value is infinite or NaN although its inputs are finite.
+
+    poles
+        Whether an infinity is told that is the value there, as of log(0).
+    """
     found = _first_value(flow, names, lambda v: ~np.isfinite(v))
-    return (
-        None
-        if found is None
-        else Finding([f"{found[1]}   ({found[0].source})"], found[0].source, advice(found[0].p.name))
-    )
+    if found is None:
+        return None
+    n, line = found
+    if n.p.name in _POLES and not poles:
+        return None
+    return Finding([f"{line}   ({n.source})"], n.source, advice(n.p.name), n.serial)
 
 
 def _first_value(flow: Flow, names: Any, bad: Callable[[Any], Any]) -> tuple[Node, str] | None:
@@ -120,7 +132,14 @@ def _bad_step(flow: Flow, n: Node, q: Node, ct: Any, c: Any, names: Any) -> Find
     with np.errstate(all="ignore"):
         products = [] if cotangent is None or None in slopes else [np.float64(cotangent) * s for s in slopes]
     if not products:
-        line = f"  {head}: its derivative has no value there"
+        worst = entries(ct).reshape(-1)
+        worst = worst[~np.isfinite(worst)]
+        what = (
+            f"a cotangent of {number(worst[0])} arrives, and is multiplied by 0"
+            if len(worst)
+            else "no value there"
+        )
+        line = f"  {head}: {what}" if len(worst) else f"  {head}: its derivative has {what}"
     elif np.isinf(products).all():
         terms = " + ".join(f"{factor(cotangent)} · {factor(s)}" for s in slopes)
         line = f"  {head}: the contributions of this step are {terms} = nan"

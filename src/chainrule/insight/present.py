@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.eager.backward import HOOKS
 from chainrule.insight import stops, updates
 from chainrule.insight.answer import Answer
-from chainrule.insight.flow import value_at
+from chainrule.insight.flow import LOST, value_at
 from chainrule.insight.nonfinite import (
     Finding,
     entries,
@@ -75,6 +75,11 @@ def _head(q: Question, value: Any, w: Walked) -> str:
 
 def _explained(q: Question, value: Any, w: Walked) -> Answer:
     """A gradient that one backward of a result in reach has stored."""
+    if w.root is q.n:
+        head = f"{q.name}.grad = {show(value).text} because backward was called on {q.name} itself"
+        lines = [f"{head}: d{q.name}/d{q.name} = 1."]
+        fix = f"Call it on the result that was computed from {q.name}: L.backward()."
+        return q.say("itself", lines, value=value, place=_place(q), fix=fix)
     names = operand_names(w.root, q.variables, w.flow)
     if type_of(w.root.out).size > 1:
         return _summed(q, value, w)
@@ -219,7 +224,8 @@ def _changed(q: Question, grad: Any, value: Any, walks: list[Walked], fits: Walk
     if not q.contributions:
         mark = getattr(grad.n, "overwritten", None)
         where = grad.n.source if mark is None else mark[1]
-        what = "was assigned" if mark is None else "was changed in place"
+        zero = not np.any(np.asarray(value) != 0)
+        what = "was assigned" if mark is None else "was set to 0 in place" if zero else "was changed in place"
         tail = "" if fits is None else f" d{q.result_name(fits.root)}/d{q.name} is the same number."
         line = f"  It {what}, at {where}: no backward() stored it.{tail}"
         fix = f"Call backward() to store a gradient; {q.name}.grad = None clears it."
@@ -237,6 +243,10 @@ def _changed(q: Question, grad: Any, value: Any, walks: list[Walked], fits: Walk
         fix = f"Read {q.name}.grad before it is changed, or keep a copy: g = {q.name}.grad.clone()."
         return q.say("by_hand", [head, *stored, line], value=value, place=source, fix=fix)
     fix = "Keep the result in a variable (L = …; L.backward()) and ask again."
+    if any(w.cts.get(q.n) is LOST for w in walks):
+        lines = [head, *stored, "  backward() freed the arrays over 4 kB that would tell how it came about."]
+        fix = "Ask before backward(), or use backward(retain_graph=True)."
+        return q.say("forgotten", lines, value=value, place=source, fix=fix)
     if walks:
         lines = [
             head,
@@ -262,6 +272,10 @@ def _nan(q: Question, value: Any, walks: list[Walked]) -> Answer:
         names = operand_names(w.root, q.variables, w.flow)
         before, slope = first_bad_value(w.flow, names), first_bad_slope(w.flow, w.cts, names)
         found: list[Finding] = [f for f in (before, slope) if f is not None]
+        began = None if before is None else first_overflow(w.flow, names, poles=False)
+        if began is not None and before is not None and began.step != before.step:
+            lines = [head, *before.lines, "It began earlier, with a value that is not finite:", *began.lines]
+            return q.say("nan", lines, value=value, place=began.source, fix=began.fix)
         if found:
             lines = [line for f in found for line in f.lines]
             return q.say("nan", [head, *lines], value=value, place=found[0].source, fix=found[-1].fix)

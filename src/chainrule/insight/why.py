@@ -74,6 +74,10 @@ def why(x: Any, *at: Any) -> Answer:
             what = "I was given None, which does not say whose gradient it is: call why(x) instead of why(x.grad)."
             return Answer("unknown", "", [what], fix="call why(x) instead of why(x.grad).")
         name, x = asked
+    elif isinstance(x, Handle) and x.n.p is not None:  # a gradient with a history, of create_graph=True
+        asked = asked_about(frame)
+        if asked is not None and asked.tensor.n.__class__ is Leaf and asked.tensor.n.grad is x:
+            name, x = asked
     if not isinstance(x, Handle):
         raise DataError(
             f"{a(type(x).__name__)} has no gradient", fix="pass a Tensor, e.g. why(w) or why(w.grad)"

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.insight.flow import LOST, Flow, Operation, lift, operation
+from chainrule.insight.flow import LOST, Flow, Operation, lift, ones_like, operation
 from chainrule.insight.nonfinite import entries
 from chainrule.insight.notation import step_formula
-from chainrule.insight.shown import number, show
+from chainrule.insight.shown import number, place, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
 from chainrule.tape.node import Node
@@ -41,8 +41,8 @@ KINK_TESTS: dict[str, Callable[[Any, Any, Any, Any], Any]] = {
 }
 
 
-def at_kink(op: Operation) -> str | None:
-    """The condition of the first kink of the table that a step sits on; None if it sits on none."""
+def at_kink(op: Operation) -> tuple[str, str] | None:
+    """The condition of the first kink of the table that a step sits on, and in which entries; None if on none."""
     if not op.p.kinks or any(v.__class__ is Type for v in (*op.args, op.out)):
         return None
     x = lift(op.args[0])
@@ -53,9 +53,17 @@ def at_kink(op: Operation) -> str | None:
             continue
         v = lift(op.out) if op.p.kind == "reduction" and condition == "x = 0" else x
         with np.errstate(all="ignore"):
-            if np.any(test(v, y, lift(op.out), op.params)):
-                return condition
+            hit = test(v, y, lift(op.out), op.params)
+        if np.any(hit):
+            return condition, _places(hit) if np.size(hit) > 1 else ""
     return None
+
+
+def _places(hit: Any) -> str:
+    """The entries where something holds, the first few: `[0], [2]`."""
+    found = np.argwhere(hit)
+    shown = ", ".join(place(tuple(map(int, at))) for at in found[:3])
+    return shown + (", …" if len(found) > 3 else "")
 
 
 def kinks_on_the_way(
@@ -66,13 +74,15 @@ def kinks_on_the_way(
         if (not n.p.kinks and n.reading is None) or not _any(cts.get(n)):
             continue
         op = operation(n)
-        condition = at_kink(op)
-        if condition is None:
+        found = at_kink(op)
+        if found is None:
             continue
+        condition, places = found
         what = written(op, names)
         if n.reading is not None:
             what = f"{_as_written(n, names)} is read as {what}; it"
-        yield f"{what} has a kink at {condition}: {op.p.kinks[condition]}.", n.source
+        where = f", here in entry {places}" if places else ""
+        yield f"{what} has a kink at {condition}{where}: {op.p.kinks[condition]}.", n.source
 
 
 def written(op: Operation, names: Any) -> str:
@@ -93,7 +103,9 @@ _SATURATES = frozenset(
     {"sigmoid", "tanh", "falling_sigmoid", "erf", "erfc", "softplus", "exp", "exp2", "expm1", "atan", "sech2",
      "softmax", "logsumexp", "elu", "gelu", "silu", "selu", "logsigmoid", "mish"}
 )  # fmt: skip
-_CHOOSES = frozenset({"where", "maximum", "minimum", "amax", "amin", "index", "gather", "take_along"})
+_CHOOSES = frozenset(
+    {"where", "maximum", "minimum", "amax", "amin", "index", "gather", "take_along", "index_update"}
+)
 _STEPS = frozenset({"round", "floor", "ceil", "trunc", "sign", "floor_divide"})
 
 FIX = {
@@ -156,6 +168,8 @@ def _step(
                 source,
             )
         if op.p.name in _CHOOSES:
+            if op.p.name in ("amax", "amin") and entry:
+                return "unselected", f"{text} took another entry.", source
             return "unselected", f"{text} did not take {operands[k]}{_because(op, operands, k)}.", source
         return "flat", f"{text} is flat{_where(operands[k], op.args[k])}: its local derivative is 0.", source
     with np.errstate(all="ignore"):
@@ -262,7 +276,8 @@ def empty_entries(flow: Flow, leaf: Node, value: Any, names: Any, name: str) -> 
     for n in flow.way_from(leaf):
         op = operation(n)
         for k, q in enumerate(op.parents):
-            local = flow.local(n, k) if flow.is_live(q) and op.p.selects | (op.p.name in _CHOOSES) else None
+            asked = flow.is_live(q) and (op.p.selects or op.p.name in _CHOOSES)
+            local = _passes(flow, n, op, k) if asked else None
             if local is None or local is LOST or entries(local).shape != a.shape:
                 continue
             dead = (entries(local) == 0) & (a == 0)
@@ -270,8 +285,19 @@ def empty_entries(flow: Flow, leaf: Node, value: Any, names: Any, name: str) -> 
                 i = ", ".join(str(tuple(map(int, at))).strip("(),") for at in np.argwhere(dead)[:3])
                 more = ", …" if dead.sum() > 3 else ""
                 operand = names(q, op.args[k])
-                verb = f"did not take {operand}" if op.p.name in _CHOOSES else "is flat"
+                if op.p.name == "index_update":
+                    verb = f"put another value in place of {operand}"
+                else:
+                    verb = f"did not take {operand}" if op.p.name in _CHOOSES else "is flat"
                 yield f"  {name}.grad is 0 at [{i}{more}]: {written(op, names)} {verb} there."
+
+
+def _passes(flow: Flow, n: Node, op: Operation, k: int) -> Any:
+    """The local derivative; of an assignment to entries, what passes to the old ones."""
+    if op.p.name != "index_update" or k != 0:
+        return flow.local(n, k)
+    pulled = [c for q, c in flow.pull(n, ones_like(op.out)) if q is op.parents[0]]
+    return dense(pulled[0]) if pulled and pulled[0] is not LOST else None
 
 
 def readings(flow: Flow, leaf: Node, names: Any) -> Iterator[str]:
