@@ -14,6 +14,41 @@ def several_outputs():
     a.backward()
 
 
+def why_of_a_list():
+    w = cr.tensor(1.0, requires_grad=True)
+    cr.why([w])
+
+
+def explain_of_a_number():
+    cr.explain(3)
+
+
+def explain_of_a_function_without_a_point():
+    cr.explain(lambda w: w**2)
+
+
+def explain_of_a_function_that_returns_a_number():
+    cr.explain(lambda w: (w**2).item(), 1.0)
+
+
+def explain_of_two_tensors_at_once():
+    a, b = cr.tensor(1.0, requires_grad=True), cr.tensor(2.0, requires_grad=True)
+    cr.explain(a * b, a, b)
+
+
+def explanation_in_an_unknown_form():
+    w = cr.tensor(1.0, requires_grad=True)
+    cr.explain(w * 2).save("L.pdf")
+
+
+def update_before_backward():
+    w = cr.tensor(1.0, requires_grad=True)
+    L = w**2
+    with cr.no_grad():
+        w -= 0.5
+    L.backward()
+
+
 def several_outputs_of_an_expression():
     x = cr.tensor([1.0, 2.0], requires_grad=True)
     (x * 2).backward()

@@ -21,7 +21,8 @@ def at_point(f: Callable[..., Any], point: Sequence[Any]) -> tuple[Handle, list[
     """The result of a function at a point, and the leaves that stand for the point."""
     if not point:
         raise ArgumentError(
-            "a function is explained at a point", fix="pass the point too, e.g. explain(f, 1.0)"
+            "a function is explained at a point, and none was given",
+            fix="pass the point too, e.g. explain(f, 1.0)",
         )
     leaves = [_leaf(v, k) for k, v in enumerate(point)]
     with enable_grad():
