@@ -75,6 +75,23 @@ def test_a_function_without_a_point_or_without_a_tensor_is_refused(wrong: Any) -
     assert info.value.fix
 
 
+def test_operands_of_a_user_level_operation_stand_in_their_order() -> None:
+    steps = explain(lambda x, y: cr.stack([x * 2, y * 3, x * 5]), 1.0, 2.0).trace.steps
+    names = {s.formula.text: s.name for s in steps if s.formula is not None}
+    assert f"stack({names['x·2']}, {names['y·3']}, {names['x·5']})" in names
+
+
+def test_why_of_a_function_of_several_outputs_is_a_sum() -> None:
+    answer = why(lambda x: cr.stack([x[0] * x[1], x[0] ** 2]), [1.0, 2.0])
+    assert (answer.reason, answer.value["entries"]) == ("sum", [4.0, 1.0])
+
+
+def test_names_cannot_smuggle_markup_into_a_notebook() -> None:
+    box = {"<b>": cr.tensor(1.0, requires_grad=True)}
+    L = box["<b>"] * 2
+    assert "<" not in explain(L).markdown()
+
+
 # --- entries ---------------------------------------------------------------------------------------------------
 
 

@@ -44,7 +44,11 @@ def local(step: str, e: Local) -> str:
 def gradient(g: Given) -> str:
     """What a leaf gets, as a product where there is one route."""
     assert g.gradient is not None
-    body = _chain(g.routes[0]) if len(g.routes) == 1 and g.routes[0].entry is None else ""
+    body = (
+        _chain(g.routes[0])
+        if len(g.routes) == 1 and g.routes[0].entry is None and len(g.routes[0].locals) > 1
+        else ""
+    )
     return f"{body}{value(g.gradient)}"
 
 

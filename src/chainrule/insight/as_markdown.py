@@ -81,9 +81,10 @@ def _gradient(t: Trace, g: Given, entry: as_text.Entry | None) -> Iterator[str]:
 
 
 def _math(latex: str) -> str:
-    """A formula inside a line; a bar would end a table's cell."""
-    bars = latex.replace("|", r"\vert ")
-    return f"${bars}$"
+    """A formula inside a line; a bar would end a table's cell, and < would begin an element of HTML."""
+    for mark, word in (("|", r"\vert "), ("<", r"\lt "), (">", r"\gt ")):
+        latex = latex.replace(mark, word)
+    return f"${latex}$"
 
 
 def _code(name: str) -> str:

@@ -129,7 +129,8 @@ def feels(tree: Trace, s: Step) -> str:
     if len(readers) == 1 and _is_number(s.cotangent) and _is_number(readers[0][0].cotangent):
         reader, e = readers[0]
         if e.formula is not None and e.formula.text != "1" and reader.cotangent is not None:
-            symbols = f"({e.formula.text})" if " " in e.formula.text else e.formula.text
+            sums = " + " in e.formula.text or " - " in e.formula.text
+            symbols = f"({e.formula.text})" if sums else e.formula.text
             return f"{name} = {symbols} · {factor(reader.cotangent.scalar)} = {s.cotangent.text}"
     return f"{name} = {s.cotangent.text}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -199,10 +200,7 @@ def _accumulated(q: Question, value: Any, walks: list[Walked]) -> Answer:
     if len(parts) == calls and all(isinstance(v, int | float) for v in parts):
         text += f" = {' + '.join(factor(v) for v in parts)}"
     lines = [f"{q.name}.grad = {text}: {calls} backward calls added to it."]
-    shown = [f"  + {'an array' if v is None else show(v).text}   {source}" for source, v, *_ in contributions]
-    if calls > len(parts):
-        shown.insert(-1, f"  … and {calls - len(parts)} more")
-    lines += shown
+    lines += _listed(contributions, calls - len(contributions))
     latest = next((w for w in walks if same(w.cts.get(q.n), parts[-1])), None)
     if latest is not None:
         lines.append(f"  The latest result alone gives d{q.result_name(latest.root)}/d{q.name} = "
@@ -213,6 +211,18 @@ def _accumulated(q: Question, value: Any, walks: list[Walked]) -> Answer:
     return q.say(
         "accumulated", lines, value=value, place=_place(q), fix=_CLEAR.format(q.name), contributions=data
     )
+
+
+def _listed(contributions: list[Any], more: int) -> list[str]:
+    """A line for each contribution; many equal ones in a row are one line."""
+    rows = [f"  + {'an array' if v is None else show(v).text}   {source}" for source, v, *_ in contributions]
+    if more:
+        rows.insert(-1, f"  … and {more} more")
+    found: list[str] = []
+    for row, same_rows in itertools.groupby(rows):
+        times = len(list(same_rows))
+        found += [row] * times if times < 4 else [f"{row}   ({times} times)"]
+    return found
 
 
 # --- not what backward gives -----------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from chainrule.insight.saved import NOTHING, Saved, saved
 from chainrule.insight.shown import Shown, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
-from chainrule.tape.node import Leaf, Node, ancestors
+from chainrule.tape.node import Leaf, Node, ancestors, serial_of
 from chainrule.tape.numbers import dense
 
 STEPS_SHOWN = 60  # a longer computation is told line by line
@@ -324,7 +324,10 @@ class _Builder:
             return op, step_formula(
                 n.p, [self._operand(q, v) for q, v in zip(n.parents, n.args, strict=True)], op.params, n.args
             )
-        parents = tuple(dict.fromkeys(q for m in part for q in m.parents if q is not None and q not in part))
+        inside = sorted(part, key=serial_of)
+        parents = tuple(
+            dict.fromkeys(q for m in inside for q in m.parents if q is not None and q not in part)
+        )
         text = f"{n.scope}({', '.join(self.names.get(q, '…') for q in parents)})"
         latex = rf"\operatorname{{{n.scope}}}({', '.join(self.names.get(q, '…') for q in parents)})"
         return Operation(n.p, parents, tuple(q.out for q in parents), {}, n.out), Formula(

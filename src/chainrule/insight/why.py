@@ -16,6 +16,7 @@ from chainrule.insight.present import present
 from chainrule.insight.question import Question, gradient_of, is_stored
 from chainrule.insight.shown import place, show
 from chainrule.insight.words import a
+from chainrule.ops.creation import ones_like
 from chainrule.source import boundary, user_frame
 from chainrule.tape.node import Leaf, Node
 
@@ -151,7 +152,7 @@ def _not_stored(n: Node, owner: Node, variables: Variables, name: str | None) ->
 def _of_function(f: Any, at: tuple[Any, ...]) -> Answer:
     out, points = at_point(f, at)
     variables = parameter_names(f, points)
-    out.backward()
+    out.backward(None if out.numel() == 1 else ones_like(out.detach()))
     name = variables.all[0].name
     return why_with(points[0], variables, name=name)
 

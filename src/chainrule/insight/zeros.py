@@ -276,20 +276,19 @@ def empty_entries(flow: Flow, leaf: Node, value: Any, names: Any, name: str) -> 
     for n in flow.way_from(leaf):
         op = operation(n)
         for k, q in enumerate(op.parents):
-            asked = flow.is_live(q) and (op.p.selects or op.p.name in _CHOOSES)
+            asked = flow.is_live(q) and (op.p.selects or op.p.name in _CHOOSES) and op.p.name != "index"
             local = _passes(flow, n, op, k) if asked else None
             if local is None or local is LOST or entries(local).shape != a.shape:
                 continue
             dead = (entries(local) == 0) & (a == 0)
             if dead.any():
-                i = ", ".join(str(tuple(map(int, at))).strip("(),") for at in np.argwhere(dead)[:3])
-                more = ", …" if dead.sum() > 3 else ""
+                places = _places(dead)
                 operand = names(q, op.args[k])
                 if op.p.name == "index_update":
                     verb = f"put another value in place of {operand}"
                 else:
                     verb = f"did not take {operand}" if op.p.name in _CHOOSES else "is flat"
-                yield f"  {name}.grad is 0 at [{i}{more}]: {written(op, names)} {verb} there."
+                yield f"  {name}.grad is 0 at {places}: {written(op, names)} {verb} there."
 
 
 def _passes(flow: Flow, n: Node, op: Operation, k: int) -> Any:
