@@ -20,6 +20,7 @@ from chainrule import nn as nn
 from chainrule import special as special
 from chainrule import utils as utils
 from chainrule.api.checkpoint import checkpoint as checkpoint
+from chainrule.api.compiled import compile as compile
 from chainrule.api.custom_rule import custom_rule as custom_rule
 from chainrule.api.gradient import grad as grad
 from chainrule.api.gradient import value_and_grad as value_and_grad
@@ -30,6 +31,8 @@ from chainrule.api.jacobian import jacrev as jacrev
 from chainrule.api.products import hvp as hvp
 from chainrule.api.products import jvp as jvp
 from chainrule.api.products import vjp as vjp
+from chainrule.codegen.threads import get_num_threads as get_num_threads
+from chainrule.codegen.threads import set_num_threads as set_num_threads
 from chainrule.eager.formatting import set_printoptions as set_printoptions
 from chainrule.eager.tensor import NOTE as _NOTE
 from chainrule.eager.tensor import Tensor as Tensor

@@ -37,6 +37,7 @@ def check(graph, args, rtol=1e-12, **how):
     expected = evaluate(graph, *arrays)
     found = Program(graph, **how)(arrays)
     for out, reference in zip(found, expected, strict=True):
+        out = np.asarray(out)
         assert out.shape == np.shape(reference)
         assert out.dtype == np.asarray(reference).dtype
         scale = (
@@ -199,7 +200,7 @@ def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypa
     try:
         for n in (1, 2, 3, 7):
             threads.set_num_threads(n)
-            found.append([a.tobytes() for a in program(arrays)])
+            found.append([np.asarray(a).tobytes() for a in program(arrays)])
     finally:
         threads.set_num_threads(before)
     assert all(f == found[0] for f in found)

@@ -479,7 +479,7 @@ class Plan:
     def _add(self, steps: list[Any], kernel: Kernel) -> None:
         """Append a kernel, or let an earlier one with the same loops write its output too."""
         (out,) = kernel.outputs
-        reads = self._reads(out, kernel.phase)
+        reads = self.reads(out, kernel.phase)
         for k in range(len(steps) - 1, -1, -1):
             other = steps[k]
             alike = other.__class__ is Kernel and other.signature() == kernel.signature()
@@ -507,7 +507,7 @@ class Plan:
             return set(step.equation.outs)
         return {o.var for k in step.kernels for o in k.outputs}
 
-    def _reads(self, out: Output, phase: int | None) -> dict[Var, list[Terms]]:
+    def reads(self, out: Output, phase: int | None) -> dict[Var, list[Terms]]:
         """The kept values that an output reads, and at which entries."""
         found: dict[Var, list[Terms]] = {}
         seen: set[Read] = set()
@@ -539,7 +539,7 @@ def _renamed(idx: Terms, of: Sequence[Axis], to: Sequence[Axis]) -> Terms:
 def _staged(graph: Graph, long: int) -> Graph:
     """The graph in which arrays whose samples do not lie next to each other are read through a copy.
 
-    The copy is an equation like others: it gets a place in the tiles where it is read repeatedly, else it is inlined.
+    The copy is an equation like others: kept in the tiles where it is read repeatedly, inlined if not.
     """
     dtype = _real_dtype(graph)
     calls = {e for e in graph.equations if why_called(e, dtype) is not None}
