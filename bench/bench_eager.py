@@ -100,6 +100,7 @@ class Operation:
     gradient: Callable
     value_limit: str
     gradient_limit: str
+    positive: bool = False
 
 
 def _memory(arrays: int) -> str:
@@ -107,7 +108,14 @@ def _memory(arrays: int) -> str:
 
 
 def _elementwise(
-    what: str, program: Callable, value: Callable, gradient: Callable, operands: int = 1, writes: int = 1
+    what: str,
+    program: Callable,
+    value: Callable,
+    gradient: Callable,
+    operands: int = 1,
+    *,
+    writes: int = 1,
+    positive: bool = False,
 ) -> Operation:
     """Reads its operands and writes its result; the gradient reads them and writes one array for each."""
     return Operation(
@@ -118,7 +126,12 @@ def _elementwise(
         gradient=gradient,
         value_limit=_memory(operands + writes),
         gradient_limit=_memory(2 * operands),
+        positive=positive,
     )
+
+
+def _sigmoid(x):
+    return 1 / (1 + np.exp(-x))
 
 
 def _tanh_gradient(x):
@@ -137,6 +150,20 @@ def _dense_gradient(x, w, b):
 
 ELEMENTWISE = {
     "exp": _elementwise("exp(x)", lambda m, x: m.exp(x), np.exp, lambda x: (np.exp(x),)),
+    "log": _elementwise("log(x)", lambda m, x: m.log(x), np.log, lambda x: (1 / x,), positive=True),
+    "sin": _elementwise("sin(x)", lambda m, x: m.sin(x), np.sin, lambda x: (np.cos(x),)),
+    "sigmoid": _elementwise(
+        "sigmoid(x)", lambda m, x: m.sigmoid(x), _sigmoid, lambda x: (_sigmoid(x) * _sigmoid(-x),)
+    ),
+    "softplus": _elementwise(
+        "softplus(x)",
+        lambda m, x: m.nn.functional.softplus(x),
+        lambda x: np.logaddexp(x, 0),
+        lambda x: (_sigmoid(x),),
+    ),
+    "pow": _elementwise(
+        "x ** 0.7", lambda m, x: x**0.7, lambda x: x**0.7, lambda x: (0.7 * x**-0.3,), positive=True
+    ),
     "tanh": _elementwise("tanh(x)", lambda m, x: m.tanh(x), np.tanh, _tanh_gradient),
     "sum": _elementwise("sum(x)", lambda m, x: m.sum(x), np.sum, lambda x: (np.ones_like(x),), writes=0),
     "product": _elementwise("x * y", lambda m, x, y: x * y, np.multiply, lambda x, y: (+y, +x), 2),
@@ -176,7 +203,7 @@ def _register(name: str, operation: Operation, size: int, per: str) -> None:
 
     def prepare(n: int, build: Callable, by_hand: Callable) -> Contenders:
         rng = np.random.default_rng(0)
-        arrays = [rng.uniform(-2, 2, shape) for shape in operation.shapes(n)]
+        arrays = [rng.uniform(0.1 if operation.positive else -2, 2, shape) for shape in operation.shapes(n)]
         contenders = _ours_and_torch(lambda m: build(operation.program, arrays, m))
         contenders["numpy"] = lambda: by_hand(*arrays)
         return race(by_hand(*arrays), contenders, rtol=1e-10, atol=1e-12)
