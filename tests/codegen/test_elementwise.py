@@ -97,6 +97,30 @@ def test_broadcast_operands_and_numbers():
     )
 
 
+def test_the_cotangent_of_a_sum_is_one_number_for_the_kernel(monkeypatch):
+    x = np.random.default_rng(3).uniform(-2, 2, N)
+    ct = np.broadcast_to(np.float64(0.5), N)
+    found = kernels.run([apply("sin", Symbol("x")) * Symbol("ct")], {"x": x, "ct": ct}, {})
+    assert found is not None
+    np.testing.assert_allclose(found[0], 0.5 * np.sin(x), rtol=1e-15)
+
+
+def test_the_gradient_of_a_sum_over_broadcast_rows_is_summed():
+    """The cotangent is one number everywhere, and has another shape than the row."""
+    row, x = np.random.default_rng(4).uniform(0.5, 2, (2, N // 3))
+    a, b = (
+        cr.tensor(row[None], requires_grad=True),
+        cr.tensor(np.stack([x, x + 1, x + 2]), requires_grad=True),
+    )
+    cr.atan2(a, b).sum().backward()
+    size = row**2 + b.detach().numpy() ** 2
+    np.testing.assert_allclose(a.grad.numpy()[0], (b.detach().numpy() / size).sum(0), rtol=1e-13)
+    np.testing.assert_allclose(b.grad.numpy(), -row / size, rtol=1e-13)
+    c = cr.tensor(np.tile(row, 4), requires_grad=True)
+    (cr.sin(c) + cr.zeros(3, 4 * len(row))).sum().backward()
+    np.testing.assert_allclose(c.grad.numpy(), 3 * np.cos(c.detach().numpy()), rtol=1e-13)
+
+
 def test_without_llvm_numpy_serves(monkeypatch):
     monkeypatch.setattr(jit, "is_available", lambda: False)
     x = np.linspace(0, 1, N + 1)

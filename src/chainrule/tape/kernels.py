@@ -72,9 +72,10 @@ def run(
     """
     names = sorted(reads(formulas))
     given = [values[n] for n in names]
-    whole = next((v for v in given if v.__class__ is _ndarray and v.ndim), None)
+    whole = next((v for v in given if v.__class__ is _ndarray and any(v.strides)), None)
     if whole is None or whole.size < LEAST or whole.dtype not in _REAL:
         return None
+    given = [_once(v, whole) for v in given]
     repeated = [_is_number(v) for v in given]
     if not all(r or _goes_along(v, whole) for v, r in zip(given, repeated, strict=True)):
         return None
@@ -88,6 +89,13 @@ def run(
 
     compiled = kernel(formulas, names, repeated, whole.dtype, params)
     return None if compiled is None else compiled(given, into)
+
+
+def _once(v: Any, whole: Any) -> Any:
+    """One number in the place of an array that shows it everywhere: the cotangent that a sum hands down."""
+    if v.__class__ is _ndarray and v.ndim and not any(v.strides) and v.shape == whole.shape:
+        return v[(0,) * v.ndim]
+    return v
 
 
 def _is_number(v: Any) -> bool:
