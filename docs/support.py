@@ -63,7 +63,7 @@ CALLS = {
     "combinations": "cr.combinations(x[0])", "cross": "cr.cross(x[:, :3], y[:, :3])",
     "polygamma": "cr.polygamma(1, x)", "special.polygamma": "cr.special.polygamma(1, x)",
     "mvlgamma": "cr.mvlgamma(x + 2.0, 2)", "special.multigammaln": "cr.special.multigammaln(x + 2.0, 2)",
-    "special.zeta": "cr.special.zeta(x + 1.5, y)", "special.gammainc": "cr.special.gammainc(y, x)",
+    "special.zeta": "cr.special.zeta(y + 1.5, x)", "special.gammainc": "cr.special.gammainc(y, x)",
     "igamma": "cr.igamma(y, x)", "special.gammaincc": "cr.special.gammaincc(y, x)", "igammac": "cr.igammac(y, x)",
     "special.betaln": "cr.special.betaln(x, y)", "clamp": "cr.clamp(x, 0.3, 0.6)", "clip": "cr.clip(x, 0.3, 0.6)",
     "tensordot": "cr.tensordot(x, y, 1)", "repeat_interleave": "cr.repeat_interleave(x, 2)",

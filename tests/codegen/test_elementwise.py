@@ -6,6 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule.codegen import jit
 from chainrule.codegen.elementwise import kernel
+from chainrule.dispatch import bind
 from chainrule.table.formula import Apply, Const, Symbol, apply
 from chainrule.table.primitive import TABLE
 from chainrule.tape import kernels
@@ -119,6 +120,13 @@ def test_the_gradient_of_a_sum_over_broadcast_rows_is_summed():
     c = cr.tensor(np.tile(row, 4), requires_grad=True)
     (cr.sin(c) + cr.zeros(3, 4 * len(row))).sum().backward()
     np.testing.assert_allclose(c.grad.numpy(), 3 * np.cos(c.detach().numpy()), rtol=1e-13)
+
+
+def test_the_slope_of_a_first_power_is_one():
+    """The slope of integer_pow with n = 1 is a power of 0."""
+    x = cr.tensor(np.arange(float(N)), requires_grad=True)
+    bind(TABLE["integer_pow"], x, n=1).sum().backward()
+    assert (x.grad.numpy() == 1.0).all()
 
 
 def test_without_llvm_numpy_serves(monkeypatch):

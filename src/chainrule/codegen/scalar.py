@@ -18,6 +18,8 @@ from chainrule.table.formula import Apply, Formula, Symbol, walk
 
 def _power(x: Value, *, n: int) -> Value:
     """xⁿ by squaring, a negative power as the reciprocal of the positive one, as NumPy-side `integer_pow` has it."""
+    if n == 0:
+        return where(x == x, 1.0, 1.0)  # of NaN too
     out, square, k = None, x, abs(n)
     while k:
         if k & 1:

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.graph import Graph, Var, needed_parameters
 from chainrule.ir.types import Type
-from chainrule.table.primitive import TABLE, Primitive
+from chainrule.table.primitive import TABLE, Primitive, nondifferentiable
 
 LARGE = 30.0  # values above this are not taken further: second derivatives of exp would drown the rest
 MARGIN = 0.05  # distance from kinks and from the edges of domains
@@ -124,11 +124,11 @@ def _pick(rng: np.random.Generator, values: Values, good: Callable[[Var, Any], b
 
 
 def _plain(inputs: int) -> list[Primitive]:
-    """Elementwise primitives of so many inputs that are differentiable and need no parameters."""
+    """Elementwise primitives of so many inputs, differentiable in each of them, that need no parameters."""
     return [
         p for p in TABLE.values()
         if p.kind == "elementwise" and len(p.inputs) == inputs and p.result != "bool" and p.rule is not None
-        and not needed_parameters(p)
+        and not needed_parameters(p) and not nondifferentiable(p)
     ]  # fmt: skip
 
 
