@@ -45,6 +45,18 @@ def asin_rest(z):
     return (mp.asin(t) / t - 1) / z if z > mp.mpf(10) ** -25 else mp.mpf(1) / 6 + 3 * z / 40
 
 
+def erf_rest(z):
+    """erf x = x + x·rest(x²)."""
+    x = mp.sqrt(z)
+    return mp.erf(x) / x - 1 if z > mp.mpf(10) ** -25 else 2 / mp.sqrt(mp.pi) * (1 - z / 3) - 1
+
+
+def erfcx_rest(t):
+    """(1 + 2x)·e^(x²)·erfc x = 1 + w·rest(2w - 1) with w = x/(x + 3)."""
+    x, w = 3 * (1 + t) / (1 - t), (1 + t) / 2
+    return ((1 + 2 * x) * mp.exp(x * x) * mp.erfc(x) - 1) / w
+
+
 def fits():
     """Name -> (function, from, to, coefficients for float64, for float32)."""
     half = mp.log(2) / 2 * mp.mpf("1.0001")
@@ -55,6 +67,8 @@ def fits():
         "SIN": (sin_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 4),
         "COS": (cos_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 3),
         "ATAN": (atan_rest, mp.mpf(0), mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001"), 11, 5),
+        "ERF": (erf_rest, mp.mpf(0), mp.mpf(1), 12, 6),
+        "ERFCX": (erfcx_rest, mp.mpf(-1), 1 - mp.mpf(10) ** -10, 26, 12),
         "ASIN": (asin_rest, mp.mpf(0), mp.mpf("0.2503"), 13, 6),
     }
 

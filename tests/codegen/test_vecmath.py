@@ -9,12 +9,21 @@ import pytest
 from chainrule.codegen import jit
 from chainrule.codegen.elementwise import kernel
 from chainrule.codegen.scalar import LOWER
-from chainrule.table.formula import Apply, Symbol
+from chainrule.table.formula import Apply, Const, Symbol, apply
 from chainrule.table.primitive import TABLE
 
 pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
 
 F64, F32 = np.dtype(np.float64), np.dtype(np.float32)
+
+
+def mp_fmod(x, y):
+    return mp.sign(x) * (abs(x) - mp.floor(abs(x) / abs(y)) * abs(y))
+
+
+def mp_log_ndtr(x):
+    return mp.log1p(-mp.ncdf(-x)) if x > 0 else mp.log(mp.erfc(-x / mp.sqrt(2)) / 2)
+
 
 # Name -> (mpmath's function, ranges to draw from ("log": magnitudes), bound in ulp for float64, for float32).
 # The bounds are what was measured on 10⁵ points, rounded up; docs/maths names those over 2.
@@ -42,15 +51,30 @@ FUNCTIONS = {
     "asin": (mp.asin, [(-1, 1), "log"], 1.5, 1.5),
     "acos": (mp.acos, [(-1, 1)], 1.5, 1.5),
     "atan": (mp.atan, [(-20, 20), (-1, 1), "log"], 2.2, 2.2),
+    "sinc": (lambda x: mp.sin(mp.pi * x) / (mp.pi * x), [(-20, 20), (-1e5, 1e5)], 2.5, 2.5),
+    "logit": (lambda x: mp.log(x / (1 - x)), [(0, 1), (0.45, 0.55)], 2.5, 2.5),
+    "entr": (lambda x: -x * mp.log(x), [(0.01, 5), "log"], 2.0, 2.0),
+    "gaussian": (lambda x: mp.exp(-x * x), [(-26, 26), (-2, 2)], 1.5, 1.5),
+    "normal_density": (mp.npdf, [(-37, 37), (-2, 2)], 2.0, 2.0),
+    "erf": (mp.erf, [(-6, 6), (-1.2, 1.2), "log"], 1.5, 1.5),
+    "erfc": (mp.erfc, [(-6, 26), (-2, 2)], 2.5, 2.5),
+    "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), [(-26, 26), (-2, 2), (0, 1e6)], 2.0, 2.0),
+    "ndtr": (mp.ncdf, [(-37, 8), (-2, 2)], 3.0, 3.0),
+    "log_ndtr": (mp_log_ndtr, [(-1e3, 37), (-2, 2)], 3.0, 3.0),
     "sqrt": (mp.sqrt, [(0, 10), "log"], 0.5, 0.5),
     "rsqrt": (lambda x: 1 / mp.sqrt(x), [(0.01, 10)], 1.5, 1.5),
 }
 PAIRS = {
     "pow": (mp.power, [((0.01, 5), (-5, 5)), ((0.999, 1.001), (-5e4, 5e4))], 1.5, 1.5),
     "atan2": (mp.atan2, [((-3, 3), (-3, 3))], 2.5, 2.5),
+    "logaddexp2": (lambda x, y: mp.log(2**x + 2**y, 2), [((0, 30), (0, 30))], 2.0, 2.0),
+    "hypot": (mp.hypot, [((-3, 3), (-3, 3)), ((0, 1e-30), (0, 1e-30)), ((0, 1e30), (0, 1e30))], 1.1, 1.1),
+    "xlogy": (lambda x, y: x * mp.log(y), [((-3, 3), (0.1, 10))], 1.5, 1.5),
+    "xlog1py": (lambda x, y: x * mp.log1p(y), [((-3, 3), (-0.9, 10))], 1.5, 1.5),
+    "fmod": (mp_fmod, [((-3, 3), (-1, 1)), ((-1e20, 1e20), (-3, 3))], 0.5, 0.5),
     "logaddexp": (lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), [((0, 30), (0, 30))], 2.0, 2.0),
 }
-DOMAIN = {"acosh": 1.0, **dict.fromkeys(["log", "log2", "log10", "sqrt", "rsqrt"], 0.0)}
+DOMAIN = {"acosh": 1.0, **dict.fromkeys(["log", "log2", "log10", "sqrt", "rsqrt", "logit", "entr"], 0.0)}
 CORNERS = [
     0.0,
     -0.0,
@@ -74,6 +98,14 @@ SAME_IN_NUMPY = {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": 
                  "atanh": "arctanh", "pow": "power", "atan2": "arctan2"}  # fmt: skip
 
 
+PARAMS = {
+    "integer_pow": {"n": 3},
+    "clamp": {"lo": -1.0, "hi": 2.0},
+    "isclose": {"rtol": 1e-5, "atol": 1e-8},
+    "nan_to_num": {"nan": 0.5, "posinf": None, "neginf": -7.0},
+}
+
+
 def run(name, *arrays, **params):
     names = TABLE[name].inputs
     formula = Apply(name, tuple(map(Symbol, names)), params)
@@ -86,7 +118,7 @@ def draw(name, where, dtype, rng, n):
     if where == "log":
         reach = 300 if dtype == F64 else 37
         x = 10.0 ** rng.uniform(
-            -reach, 0 if name in ("atanh", "asin", "expm1", "sin", "tan", "sinh") else reach, n
+            -reach, 0 if name in ("atanh", "asin", "erf", "expm1", "sin", "tan", "sinh") else reach, n
         )
         return (x if DOMAIN.get(name) == 0.0 or name == "log1p" else x * rng.choice([-1, 1], n)).astype(dtype)
     lo, hi = where
@@ -148,8 +180,8 @@ def test_corners_are_those_of_the_table(name, dtype):
         pytest.skip("truth values: see test_elementwise.py")
     with np.errstate(all="ignore"):
         corners = np.array(CORNERS, dtype)
-    params = {"integer_pow": {"n": 3}, "clamp": {"lo": -1.0, "hi": 2.0}}.get(name, {})
-    arrays = [corners] if len(p.inputs) == 1 else [a.ravel().copy() for a in np.meshgrid(corners, corners)]
+    params = PARAMS.get(name, {})
+    arrays = [a.ravel().copy() for a in np.meshgrid(*[corners] * len(p.inputs))]
     found = run(name, *arrays, **params)
     with np.errstate(all="ignore"):
         expected = p.value(*arrays, **params)
@@ -161,3 +193,42 @@ def test_corners_are_those_of_the_table(name, dtype):
 def test_whole_powers_are_products(n):
     x = np.random.default_rng(3).uniform(-2, 2, 100)
     np.testing.assert_allclose(run("integer_pow", x, n=n), x**n, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize("name", ["remainder", "floor_divide", "fmod"])
+def test_remainders_are_exact(name, dtype):
+    rng = np.random.default_rng(4)
+    x = (rng.choice([-1, 1], 2000) * 10.0 ** rng.uniform(-5, 25, 2000)).astype(dtype)
+    y = (rng.choice([-1, 1], 2000) * 10.0 ** rng.uniform(-5, 25, 2000)).astype(dtype)
+    whole = rng.integers(-9, 10, (2, 500)).astype(dtype)
+    x, y = np.concatenate([x, whole[0]]), np.concatenate([y, whole[1]])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(run(name, x, y), TABLE[name].value(x, y))
+
+
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+def test_powers_of_two_are_scaled_in_exactly_with_one_rounding(dtype):
+    rng = np.random.default_rng(5)
+    reach = 1100 if dtype == F64 else 150
+    x = (rng.normal(size=4000) * 2.0 ** rng.integers(-reach, reach - 80, 4000)).astype(dtype)
+    y = rng.integers(-2 * reach, 2 * reach, 4000).astype(dtype)
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(run("ldexp", x, y), np.ldexp(x, y.astype(int)))
+
+
+@pytest.mark.parametrize("equal_nan", [False, True])
+def test_numbers_that_are_close_are_those_of_numpy(equal_nan):
+    x, y = (a.ravel() for a in np.meshgrid(CORNERS, [*CORNERS, 1.0000001, 2.1]))
+    x, y = x.copy(), y.copy()
+    f = Apply("where", (Apply("isclose", (Symbol("x"), Symbol("y")), PARAMS["isclose"] | {"equal_nan": equal_nan}),
+                        Const(1.0), Const(0.0)), {})  # fmt: skip
+    (found,) = kernel([f], ["x", "y"], [False, False], F64, {})([x, y])
+    np.testing.assert_array_equal(found == 1, np.isclose(x, y, 1e-5, 1e-8, equal_nan))
+
+
+def test_a_sign_is_seen_on_zero_and_nan():
+    x = np.array([*CORNERS, -math.nan])
+    f = Apply("where", (apply("signbit", Symbol("x")), Const(1.0), Const(0.0)), {})
+    (found,) = kernel([f], ["x"], [False], F64, {})([x])
+    np.testing.assert_array_equal(found == 1, np.signbit(x))

@@ -11,7 +11,9 @@ from typing import Any
 
 from chainrule.codegen import block as b
 from chainrule.codegen.block import TRUTH, Value, absolute, copysign, where
+from chainrule.codegen.vecmath import error_function as ef
 from chainrule.codegen.vecmath import exponential as e
+from chainrule.codegen.vecmath import rounding as r
 from chainrule.codegen.vecmath import trigonometric as t
 from chainrule.table.formula import Apply, Formula, Symbol, walk
 
@@ -32,6 +34,11 @@ def _power(x: Value, *, n: int) -> Value:
 def _nan_wins(choose: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
     """maximum and minimum: a NaN on either side is the result."""
     return lambda x, y: where(x != x, x, where(y != y, y, choose(x, y)))
+
+
+def _number_wins(choose: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
+    """fmax and fmin: a NaN is passed over for the other one."""
+    return lambda x, y: where(x != x, y, where(y != y, x, choose(x, y)))
 
 
 def _sign(x: Value) -> Value:
@@ -60,9 +67,22 @@ LOWER: dict[str, Callable[..., Value]] = {
     "copysign": copysign,
     "maximum": _nan_wins(lambda x, y: where(x > y, x, y)),
     "minimum": _nan_wins(lambda x, y: where(x < y, x, y)),
+    "fmax": _number_wins(lambda x, y: where(x > y, x, y)),
+    "fmin": _number_wins(lambda x, y: where(x < y, x, y)),
     "clamp": _clamp,
     "relu": lambda x: where(x <= 0.0, 0.0, x),
     "where": where,
+    "floor_divide": r.floor_divide,
+    "remainder": r.remainder,
+    "fmod": r.fmod,
+    "frac": r.frac,
+    "ldexp": r.ldexp,
+    "lerp": r.lerp,
+    "hypot": r.hypot,
+    "heaviside": r.heaviside,
+    "nan_to_num": r.nan_to_num,
+    "isclose": r.isclose,
+    "signbit": lambda x: b.bits_of(x) < 0,
     "eq": lambda x, y: x == y,
     "ne": lambda x, y: x != y,
     "lt": lambda x, y: x < y,
@@ -88,6 +108,11 @@ LOWER: dict[str, Callable[..., Value]] = {
     "falling_sigmoid": lambda x: e.sigmoid(-x),
     "softplus": e.softplus,
     "logaddexp": e.logaddexp,
+    "logaddexp2": e.logaddexp2,
+    "logit": e.logit,
+    "xlogy": e.xlogy,
+    "xlog1py": e.xlog1py,
+    "entr": e.entr,
     "sinh": e.sinh,
     "cosh": e.cosh,
     "tanh": e.tanh,
@@ -102,6 +127,14 @@ LOWER: dict[str, Callable[..., Value]] = {
     "acos": t.acos,
     "atan": t.atan,
     "atan2": t.atan2,
+    "sinc": t.sinc,
+    "gaussian": ef.gaussian,
+    "normal_density": ef.normal_density,
+    "erf": ef.erf,
+    "erfc": ef.erfc,
+    "erfcx": ef.erfcx,
+    "ndtr": ef.ndtr,
+    "log_ndtr": ef.log_ndtr,
 }
 # Arguments of these are truth values; all others are real numbers, and so are their numbers.
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})

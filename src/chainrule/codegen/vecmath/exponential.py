@@ -81,6 +81,15 @@ def _exp_of_rest(r: Value) -> Value:
     return fma(r * r, tail, r)
 
 
+def exp_of_sum(x: Value, rest: Value) -> Value:
+    """e^(x + rest) for a rest that is small beside the last place of 1: the rounding of x, put back."""
+    bits = x.block.bits
+    low = -800.0 if bits == 64 else -150.0
+    rest = where(absolute(x) > -low, 0.0, rest)
+    pushed, r = _split(_within(x, low, -low))
+    return _scaled(_exp_of_rest(r + rest) + 1.0, pushed)
+
+
 def exp2(x: Value) -> Value:
     bits = x.block.bits
     x = _within(x, -1080.0, 1025.0) if bits == 64 else _within(x, -155.0, 130.0)
@@ -223,16 +232,11 @@ _REST_OF_THIRDS = {64: float.fromhex("0x1.5555555555555p-55"), 32: -(2.0**-25) *
 
 def power(x: Value, y: Value) -> Value:
     """xʸ as e^(y·ln|x|), with the exponent in two parts; signs and corners as in C."""
-    bits = x.block.bits
     a = absolute(x)
     inside = (a > 0.0) & (a < math.inf)
     l_hi, l_lo = _long_log(where(inside, a, 1.0))
     p = y * l_hi
-    low = -800.0 if bits == 64 else -150.0
-    far = absolute(p) > -low
-    p_lo = where(far, 0.0, fma(y, l_hi, -p) + y * l_lo)
-    pushed, r = _split(_within(p, low, -low))
-    out = _scaled(_exp_of_rest(r + p_lo) + 1.0, pushed)
+    out = exp_of_sum(p, fma(y, l_hi, -p) + y * l_lo)
     ends = where((a == 0.0) ^ (y < 0.0), 0.0, math.inf)  # |x| is 0 or infinite
     out = where(inside, out, where(y == 0.0, 1.0, ends))
     endless = absolute(y) == math.inf
@@ -261,6 +265,32 @@ def logaddexp(x: Value, y: Value) -> Value:
     out = top + log1p(exp(-gap))
     out = where(x == y, x + math.log(2.0), out)  # also where both are the same infinity
     return where((x == x) & (y == y), out, x + y)
+
+
+def logaddexp2(x: Value, y: Value) -> Value:
+    top = where(x > y, x, y)
+    out = top + log1p(exp2(-absolute(x - y))) * (1.0 / math.log(2.0))
+    out = where(x == y, x + 1.0, out)  # also where both are the same infinity
+    return where((x == x) & (y == y), out, x + y)
+
+
+def logit(x: Value) -> Value:
+    """ln(x/(1 - x)); around ½, where it is 0, by the distance from ½, which is exact."""
+    near = (x > 0.3) & (x < 0.65)
+    rest = 1.0 - x
+    return where(near, log1p((2.0 * x - 1.0) / rest), log(x / rest))
+
+
+def xlogy(x: Value, y: Value) -> Value:
+    return where((x == 0.0) & (y == y), 0.0, x * log(y))
+
+
+def xlog1py(x: Value, y: Value) -> Value:
+    return where((x == 0.0) & (y == y), 0.0, x * log1p(y))
+
+
+def entr(x: Value) -> Value:
+    return where(x > 0.0, -x * log(x), where(x == 0.0, 0.0, where(x < 0.0, -math.inf, x)))
 
 
 def sinh(x: Value) -> Value:

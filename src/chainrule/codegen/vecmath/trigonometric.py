@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import math
 
-from chainrule.codegen.block import Value, absolute, bits_of, copysign, fma, of_bits, polynomial, sqrt, where
+from chainrule.codegen.block import (
+    Value,
+    absolute,
+    bits_of,
+    copysign,
+    floor,
+    fma,
+    nearest,
+    of_bits,
+    polynomial,
+    sqrt,
+    where,
+)
 from chainrule.codegen.vecmath.coefficients import ASIN, ATAN, COS, SIN
 from chainrule.codegen.vecmath.exponential import pushing
 
@@ -85,6 +97,19 @@ def tan(x: Value) -> Value:
     odd = (q & 1) != 0
     out = where(odd, -c, s) / where(odd, s, c)
     return x.block.by_lane("tan", _rare(x), where(x == 0.0, x, out), x)
+
+
+def sinc(x: Value) -> Value:
+    """sin(πx)/(πx): half turns are taken off before the product with π, which is kept in two parts."""
+    whole = nearest(2.0 * x)
+    d = x - 0.5 * whole  # exact
+    hi, lo = 2.0 * _HALF_PI[x.block.bits][0], 2.0 * _HALF_PI[x.block.bits][1]
+    r = d * hi
+    tail = fma(d, hi, -r) + d * lo
+    q = bits_of((whole - 4.0 * floor(0.25 * whole)) + pushing(x.block.bits))
+    s = where((q & 1) == 0, _sin_of_rest(r, tail), _cos_of_rest(r, tail))
+    s = of_bits(bits_of(s) ^ _sign_bit(q))
+    return where(x == 0.0, 1.0, s / (x * math.pi))
 
 
 def atan(x: Value) -> Value:
