@@ -166,3 +166,13 @@ def test_colour_is_for_terminals_that_want_it(
     os.close(main)
     assert b"gradient" in text
     assert (b"\x1b[" in text) is coloured
+
+
+def test_python_dash_m_is_the_command():
+    import subprocess
+    import sys
+
+    out = subprocess.run(
+        [sys.executable, "-m", "chainrule", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Usage: chainrule " in out.stdout

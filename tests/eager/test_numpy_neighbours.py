@@ -271,3 +271,21 @@ def test_an_array_with_masked_entries_is_refused(use):
 def test_an_operand_that_is_no_array_of_our_numbers_is_refused_by_its_dtype(a):
     with pytest.raises(DtypeError, match="an operand is a NumPy array of dtype"):
         cr.ones(1) * a
+
+
+def test_numpys_broadcast_arrays_takes_none_beside_tensors():
+    """matplotlib's bar broadcasts its arguments, and those not given are None."""
+    x, nothing = np.broadcast_arrays(cr.ones(3, requires_grad=True), None)
+    assert x.shape == nothing.shape == (3,)
+    assert nothing[0] is None
+
+
+def test_a_function_that_is_not_there_is_named_with_its_module_and_the_way_out():
+    from scipy import special
+
+    x = cr.tensor([1.0], requires_grad=True)
+    with pytest.raises(UnsupportedError, match=r"numpy\.linalg\.solve has no counterpart"):
+        np.linalg.solve(np.eye(1), x)
+    with pytest.raises(UnsupportedError, match=r"the ufunc erf has no counterpart") as info:
+        special.erf(x)
+    assert info.value.fix == "use chainrule.special.erf"

@@ -298,3 +298,41 @@ def test_the_result_of_a_descent_answers_for_itself() -> None:
     answer = why(r)
     assert answer.reason == "descent"
     assert str(r.why()) in str(answer)
+
+
+@pytest.mark.parametrize("f, at", [(cr.round, 3.0), (cr.trunc, 0.0), (cr.floor, 2.5), (cr.ceil, 2.5)])
+def test_between_its_steps_a_step_function_is_flat_not_at_a_kink(f: Any, at: float) -> None:
+    w = cr.tensor(at, requires_grad=True)
+    L = f(w) + w * 0
+    L.backward()
+    assert why(w).reason != "kink"
+
+
+@pytest.mark.parametrize("f, at", [(cr.round, 2.5), (cr.trunc, -1.0), (cr.floor, 0.0), (cr.ceil, 2.0)])
+def test_at_its_step_a_step_function_has_a_kink(f: Any, at: float) -> None:
+    w = cr.tensor(at, requires_grad=True)
+    L = f(w)
+    L.backward()
+    says(why(w), "kink", "a step, where no slope exists")
+
+
+@pytest.mark.parametrize("how", ["item", "detach", "float"])
+def test_a_gradient_says_where_a_part_of_its_leaf_left_the_graph(how: str) -> None:
+    w = cr.tensor(1.5, requires_grad=True)
+    L = w * {"item": w.item, "detach": w.detach, "float": w.__float__}[how]()
+    L.backward()
+    says(
+        why(w), "gradient", f"w also left the graph by {how} at ", "counts as constant here, in the check too"
+    )
+
+
+def test_why_answers_for_a_function_with_its_own_rule_and_a_compiled_one() -> None:
+    w = cr.tensor([1.0, 2.0], requires_grad=True)
+    L = cr.compile(lambda x: (x**2).sum())(w)
+    L.backward()
+    says(why(w), "gradient", "dL/dw = [2, 4] at w = [1, 2]")
+    double = cr.custom_rule(lambda x: 2 * x, jvp=lambda xs, ts, out: 2 * ts[0])
+    u = cr.tensor(3.0, requires_grad=True)
+    M = double(u)
+    M.backward()
+    says(why(u), "gradient", "dM/du = 2 at u = 3")

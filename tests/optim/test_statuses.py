@@ -203,3 +203,15 @@ def test_a_norm_within_tol_one_step_earlier_is_not_enough():
     r = cr.minimize(lambda w: -(w**2) / 2, 1e-7, lr=100.0, tol=1e-6, maxiter=3)
     assert r.criteria["‖∇L‖ ≤ 1e-06"] is False
     assert r.status != "converged"
+
+
+def test_a_slope_that_does_not_fall_is_not_said_to_fall():
+    """‖∇ log w‖ = 1/w rises on the way down, and that of |w| is 1 for ever."""
+    for f in (lambda w: cr.log(w), lambda w: cr.abs(w)):
+        assert "and falling" not in str(cr.minimize(f, 1.0, lr=0.01, maxiter=200, progress=False))
+
+
+def test_a_function_without_a_minimum_is_said_to_be_one():
+    assert "a function that has a minimum" in str(
+        cr.minimize(lambda w: 1 * w, 1.0, maxiter=50, progress=False)
+    )

@@ -250,3 +250,13 @@ def test_the_weights_are_not_the_gradient():
     (a + 0).backward(weights)
     a.grad.mul_(10)
     assert weights.tolist() == [1.0, 1.0]
+
+
+def test_a_name_bound_anew_inside_no_grad_is_the_reason_not_the_gradient_used_there():
+    w = cr.tensor(1.5, requires_grad=True)
+    (w**2).backward()
+    with cr.no_grad():
+        w = w - 0.1 * w.grad
+    with pytest.raises(cr.ChainruleError) as info:
+        (w**2).backward()
+    assert "computed where nothing is recorded (no_grad, inference_mode): sub at " in info.value.given

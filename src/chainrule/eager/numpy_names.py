@@ -59,7 +59,16 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         return ACCUMULATED[ufunc](inputs[0], kwargs.get("axis", 0))
     if method == "outer" and ufunc is np.multiply:
         return contract.outer(*inputs)
-    raise unknown(f"numpy.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}"))
+    raise _unknown_ufunc(ufunc, method)
+
+
+def _unknown_ufunc(ufunc: np.ufunc, method: str) -> UnsupportedError:
+    name, call = ufunc.__name__, "" if method == "__call__" else f".{method}"
+    if getattr(np, name, None) is ufunc:
+        return unknown(f"numpy.{name}{call}")
+    ours = hasattr(special, name) or hasattr(e, name)  # SciPy's have the same names
+    fix = f"use chainrule.special.{name}" if ours and not call else None
+    return unknown(f"the ufunc {name}{call}", fix)
 
 
 def _into(target: Any, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -175,6 +184,12 @@ def _dot(a: Any, b: Any) -> Any:
     return contract.tensordot(a, b, ((a.dim() - 1,), (max(b.dim() - 2, 0),)))
 
 
+def _broadcast_arrays(*xs: Any, **kwargs: Any) -> Any:
+    if all(isinstance(x, Handle) or np.asarray(x).dtype != object for x in xs):
+        return join.broadcast_tensors(*xs)
+    return _numbers(np.broadcast_arrays)(*xs, **kwargs)  # matplotlib's bar: with None among them
+
+
 def _outer(a: Any, b: Any) -> Any:
     return contract.outer(array.ravel(a), array.ravel(b))
 
@@ -197,7 +212,7 @@ FUNCTIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     np.flipud: repeat.flipud, np.atleast_3d: array.atleast_3d, np.dstack: lambda tup, **_: join.dstack(tup),
     np.column_stack: lambda tup: join.column_stack(tup), np.array_split: lambda a, n, axis=0: list(split.tensor_split(a, n, axis)),
     np.hsplit: lambda a, n: list(split.hsplit(a, n)), np.vsplit: lambda a, n: list(split.vsplit(a, n)), np.dsplit: lambda a, n: list(split.dsplit(a, n)),
-    np.broadcast_arrays: lambda *xs, **_: join.broadcast_tensors(*xs),
+    np.broadcast_arrays: _broadcast_arrays,
     np.meshgrid: lambda *xs, indexing="xy", **_: list(join.meshgrid(*xs, indexing=indexing)),
     np.extract: lambda condition, a: index.masked_select(a, creation.as_tensor(condition)),
     np.dot: _dot, np.inner: _inner, np.outer: _outer, np.tensordot: lambda a, b, axes=2: contract.tensordot(a, b, axes),
@@ -255,7 +270,7 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     tracked = any(t.requires_grad for t in _tensors((args, tuple(kwargs.values()))))
     if func.__name__ in _ON_VALUES and (not tracked or func.__name__ in _WITHOUT_GRADIENT):
         return _numbers(func)(*args, **kwargs)
-    raise unknown(f"numpy.{func.__name__}")
+    raise unknown(f"{func.__module__}.{func.__name__}")
 
 
 _WITHOUT_GRADIENT = frozenset(

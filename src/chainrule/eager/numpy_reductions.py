@@ -16,11 +16,11 @@ from chainrule.tape.promote import get_default_dtype, is_inexact
 _NOT_GIVEN = (None, np._NoValue)
 
 
-def unknown(name: str) -> UnsupportedError:
+def unknown(name: str, fix: str | None = None) -> UnsupportedError:
     """The error for a NumPy function that has no counterpart."""
     return UnsupportedError(
         f"{name} has no counterpart for tensors",
-        fix="use chainrule's own operations, or np.asarray(x) to go on without gradient",
+        fix=fix or "use chainrule's own operations, or np.asarray(x) to go on without gradient",
     )
 
 

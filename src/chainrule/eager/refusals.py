@@ -15,7 +15,7 @@ from chainrule.errors import NotScalarError, NotTrackedError
 from chainrule.ir.types import type_of
 from chainrule.source import Source, user_frame
 from chainrule.tape.cuts import origin_of
-from chainrule.tape.node import Leaf, Node, ancestors
+from chainrule.tape.node import Leaf, Node, ancestors, lost_parent
 
 _SHOWN = 40  # characters of an expression that still read as a name
 _LISTED = 4  # inputs that are named in an error
@@ -126,7 +126,7 @@ def _reason(q: Node) -> tuple[str, str] | None:
     """Why nothing flows through this node, and what to do; None if it is not here that a gradient ends."""
     if q.p is None:
         return _reason_of_leaf(q)
-    if not any(r is not None and r.pull is not None for r in q.parents):
+    if not lost_parent(q) and not any(r is not None and r.pull is not None for r in q.parents):
         return None
     where = f"{q.name} at {q.source}"
     dtype = type_of(q.out).dtype

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule.eager.backward import changed_after, overwritten_since
 from chainrule.errors import ChainruleError
 from chainrule.ir.types import Type, type_of
-from chainrule.table.primitive import TABLE, Linear, Primitive, nondifferentiable, values_read
+from chainrule.table.primitive import TABLE, Custom, Linear, Primitive, nondifferentiable, values_read
 from chainrule.tape import numbers
 from chainrule.tape.memory import written_after
 from chainrule.tape.node import Node, serial_of
@@ -347,7 +347,8 @@ def _has_nan(c: Any) -> bool:
 class Replay:
     """The computation of `root`, run again from the tape with another value for one leaf.
 
-    `possible` is False where an array that is read was not kept.
+    `possible` is False where an array that is read was not kept, and where a step is a function of the user's, or a
+    compiled one: it ran once, and is not kept to be run again.
     """
 
     def __init__(self, root: Node, at: Node) -> None:
@@ -358,7 +359,7 @@ class Replay:
 
     @staticmethod
     def _is_kept(n: Node, found: Collection[Node]) -> bool:
-        return all(
+        return not isinstance(n.p.rule, Custom) and all(
             q in found or as_read(q, v, n.serial).__class__ is not Type
             for q, v in zip(n.parents, n.args, strict=True)
         )

@@ -19,7 +19,7 @@ from chainrule.insight.trace import operand_names, trace
 from chainrule.insight.zeros import readings
 from chainrule.ir.types import Type, type_of
 from chainrule.tape.cuts import cuts_of, origin_of
-from chainrule.tape.node import Leaf, Node, ancestors
+from chainrule.tape.node import Leaf, Node, ancestors, lost_parent
 from chainrule.tape.numbers import dense
 
 
@@ -96,7 +96,7 @@ def _unused(q: Question) -> Answer:
                          fix=f"Use another name for the new tensor, or compute {out} again from it.")  # fmt: skip
     lines.append(f"  {name} was made at {n.source}")
     for m in q.untracked:
-        if stops.lost_parent(m):
+        if lost_parent(m):
             lines.append(
                 f"  {q.result_name(m)} ({m.source.place}) carries no gradient: if it was meant to use {name}, "
                 f"ask why({q.result_name(m)})."

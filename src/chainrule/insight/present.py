@@ -34,6 +34,7 @@ from chainrule.insight.zeros import (
 )
 from chainrule.ir.types import type_of
 from chainrule.source import Source
+from chainrule.tape.cuts import cuts_of
 from chainrule.tape.numbers import dense
 
 _CLEAR = "Gradients add up until they are cleared: write {}.grad = None before each backward()."
@@ -104,8 +105,19 @@ def _explained(q: Question, value: Any, w: Walked) -> Answer:
     if found is not None:
         line, source = found
         return q.say("lost_update", [head, *body, f"  {line}"], value=value, place=source, fix=updates.FIX)
-    body += _afterwards(q, w)
+    body += [*_cut(q), *_afterwards(q, w)]
     return q.say("gradient", [head, *body], value=value, place=_place(q), check=_json(_check(q, w)))
+
+
+def _cut(q: Question) -> list[str]:
+    """The first place where the number of the leaf went on without its history: gradient and check do not know it."""
+    cut = next((c for c in cuts_of(q.n) if c.how in ("detach", "item", "float", "tensor")), None)
+    if cut is None:
+        return []
+    return [
+        f"  {q.name} also left the graph by {cut.how} at {cut.source}:",
+        "  what was computed from that number counts as constant here, in the check too.",
+    ]
 
 
 def _afterwards(q: Question, w: Walked) -> list[str]:

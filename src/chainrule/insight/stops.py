@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from chainrule.insight.trace import Trace
 from chainrule.ir.types import type_of
 from chainrule.source import Source
 from chainrule.tape.cuts import cuts_of
-from chainrule.tape.node import CUT, Leaf, Node, ancestors
+from chainrule.tape.node import Leaf, Node, ancestors, lost_parent
 from chainrule.tape.pull import Freed
 
 if TYPE_CHECKING:
@@ -124,12 +123,6 @@ def where_it_stops(n: Node) -> Stop | None:
             line = f"{name} ran where nothing is recorded (no_grad or inference_mode), at {m.source}"
             return Stop("mode", line, m.source, "To get a gradient: move this line out of the no_grad block.")
     return None
-
-
-def lost_parent(n: Node) -> bool:
-    """Whether an untracked step was computed from something tracked that is gone by now."""
-    held = n.a if n.a.__class__ is tuple else (n.a, n.b)
-    return any(ref.__class__ is weakref.ref and ref is not CUT and ref() is None for ref in held)
 
 
 # --- backward calls ----------------------------------------------------------------------------------------

@@ -86,7 +86,12 @@ def other_rate(r: Descent, *, up: bool) -> Cure | None:
             return Cure(f"lr={lr:g}", f"{_steps(t, r)} in {dtype_name(r)}")
         if up and (t is None or t.status in ("diverged", "oscillating", "non_finite")):
             return None
-        if slow is None and t is not None and t.status == "max_iterations":
+        if (
+            slow is None
+            and t is not None
+            and t.status == "max_iterations"
+            and t.norm < 0.9 * t.history.norms[0]
+        ):
             slow = Cure(f"lr={lr:g}", f"‖∇L‖ = {t.norm:.2g} after {t.steps} steps, and falling")
     return None if up else slow
 

@@ -266,6 +266,14 @@ def _lower(r: Descent) -> list[str]:
 # --- what helps ------------------------------------------------------------------------------------------
 
 
+_BOTTOM = "a function that has a minimum: add a penalty, or a bound"
+
+
+def _steepens(r: Descent) -> bool:
+    """Whether L fell, and its slope did not get smaller: perhaps there is no minimum."""
+    return _falls(r) and r.norm >= 0.99 * r.history.norms[0]
+
+
 def _cures_of_rounding(r: Descent) -> list[Any]:
     if not cures.affordable(r):
         return [
@@ -290,7 +298,7 @@ def _cures_of_max(r: Descent) -> list[Any]:
     rate = cures.rate_of(r)
     found: list[Any] = [f"maxiter={cures._ceiling(rate.steps)}" if rate is not None else "a larger maxiter"]
     faster = cures.other_rate(r, up=True) if cures.affordable(r) and r.steps else None
-    return [*found, *([faster] if faster is not None else [])]
+    return [*found, *([faster] if faster is not None else []), *([_BOTTOM] if _steepens(r) else [])]
 
 
 def _go_on(r: Descent) -> list[Any]:
@@ -298,11 +306,11 @@ def _go_on(r: Descent) -> list[Any]:
 
 
 def _after_non_finite(r: Descent) -> list[Any]:
-    return _smaller_rate(r) if r.steps else []
+    return [*_smaller_rate(r), *([_BOTTOM] if _steepens(r) else [])] if r.steps else []
 
 
 def _cures_of_divergence(r: Descent) -> list[Any]:
-    return ["a function that has a minimum: add a penalty, or a bound"] if _falls(r) else _smaller_rate(r)
+    return [_BOTTOM] if _falls(r) else _smaller_rate(r)
 
 
 _Lines = Callable[["Descent"], list[Any]]

@@ -72,21 +72,23 @@ abs_ = elementwise(
 )  # fmt: skip
 
 
-def _flat(name: str, value: Any, scalar: Any, doc: str) -> Any:
-    """A step function: its derivative is 0 almost everywhere. `scalar` gives an int, which has no -0."""
+def _flat(name: str, value: Any, scalar: Any, steps: str, doc: str) -> Any:
+    """A step function, its steps where `steps` says: flat between them. `scalar` gives an int, which has no -0."""
     return elementwise(
         name, "x", value, {"x": None}, scalar=lambda x: math.copysign(scalar(x), x), result="same",
         bounded=True, monotone=True, doc=doc,
         samples=((1.25,), (-2.75,)),
-        kinks={"at the steps": "no slope exists; 0, the slope on both sides, is used"},
+        kinks={steps: "a step, where no slope exists; 0, the slope on both sides, is used"},
         source="a step function has derivative 0 almost everywhere",
     )  # fmt: skip
 
 
-floor = _flat("floor", np.floor, math.floor, "Largest integer that is not above x.")
-ceil = _flat("ceil", np.ceil, math.ceil, "Smallest integer that is not below x.")
-trunc = _flat("trunc", np.trunc, math.trunc, "Integer part: x without its fraction.")
-round_ = _flat("round", np.rint, round, "Nearest integer; halves go to the even neighbour.")
+floor = _flat("floor", np.floor, math.floor, "x an integer", "Largest integer that is not above x.")
+ceil = _flat("ceil", np.ceil, math.ceil, "x an integer", "Smallest integer that is not below x.")
+trunc = _flat("trunc", np.trunc, math.trunc, "x an integer, not 0", "Integer part: x without its fraction.")
+round_ = _flat(
+    "round", np.rint, round, "x halfway between integers", "Nearest integer; halves go to the even one."
+)
 
 floor_divide = elementwise(
     "floor_divide", "x y", np.floor_divide, {"x": None, "y": None},

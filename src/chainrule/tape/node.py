@@ -283,3 +283,9 @@ def ancestors(root: Node) -> Iterator[Node]:
                 stack.append(q)
     found.sort(key=serial_of, reverse=True)
     return iter(found)
+
+
+def lost_parent(n: Node) -> bool:
+    """Whether an untracked step was computed from something tracked that is gone by now."""
+    held = n.a if n.a.__class__ is tuple else (n.a, n.b)
+    return any(ref.__class__ is weakref.ref and ref is not CUT and ref() is None for ref in held)
