@@ -6,10 +6,10 @@ import functools
 from collections.abc import Container, Sequence
 from typing import Any
 
-from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal
+from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal, where
 from chainrule.codegen.plan import REDUCTIONS, Gemm, Kernel, Output, Phase, Plan, operands
 from chainrule.codegen.scalar import lower
-from chainrule.codegen.views import FLAT, Axis, Terms, is_view, strides
+from chainrule.codegen.views import FLAT, Axis, Terms, by_axis, is_view, leading, strides, tile_strides
 from chainrule.ir.graph import Equation, Var
 
 LANES = {64: 8, 32: 16}  # of vectors; LLVM splits them on narrower machines
@@ -57,25 +57,16 @@ class Addresses:
         """Entries between neighbours along each dimension: in a tile the samples lie next to each other."""
         if not self.in_tile(v):
             return strides(v.shape)
-        assert self.phase is not None
         where = self.plan.axis.dim(v)
-        found, size = [1] * len(v.shape), self.phase.tile
-        for k in reversed(range(len(v.shape))):
-            if k != where:
-                found[k], size = size, size * v.shape[k]
-        return tuple(found)
+        assert self.phase is not None
+        assert where is not None
+        return tile_strides(v.shape, where, self.phase.tile)
 
     def by_axis(self, v: Var, idx: Terms) -> tuple[dict[Axis, int], int]:
         """Entries between neighbours along each loop, and the place of the first."""
-        flat = idx[:1] == (FLAT,)
-        places = (1,) * (len(idx) - 1) if flat else self.strides(v)
-        found: dict[Axis, int] = {}
-        offset = 0
-        for (axis, step, o), stride in zip(idx[1:] if flat else idx, places, strict=True):
-            offset += o * stride
-            if axis is not None:
-                found[axis] = found.get(axis, 0) + step * stride
-        return found, offset
+        if idx[:1] == (FLAT,):
+            return by_axis(idx[1:], (1,) * (len(idx) - 1))
+        return by_axis(idx, self.strides(v))
 
     def address(self, v: Var, idx: Terms, loops: Container[Axis] | None = None) -> tuple[Index, int]:
         """Where an entry is, and how far apart those of neighbouring samples are.
@@ -157,7 +148,7 @@ class KernelWriter(Addresses):
             v = self._product(o)
             before = next(rest)
             if self.mask is not None:
-                v = lower(self.b, "where", self.mask, v, _START[o.combine]) if v.kind == REAL else v
+                v = where(self.mask, v, self.b.value(_START[o.combine], v.kind))
             found.append(lower(self.b, o.combine, before, v))
         return found
 
@@ -247,7 +238,7 @@ class KernelWriter(Addresses):
         if e.name == "dot_general":
             return self._reduce("add", operands(e, idx), idx, REAL)
         if e.name == "zeros":
-            return self.b.value(0.0)
+            return self.b.value(0.0, _kind(e.outs[0]))
         if e.name in ("cast", "cast_like"):
             return self._cast(self.pull(e.inputs[0], idx), _kind(e.outs[0]))
         return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
@@ -388,8 +379,7 @@ class GemmWriter(Addresses):
     """
 
     def __init__(self, plan: Plan, gemm: Gemm, slots: Slots, phase: Phase) -> None:
-        samples = gemm.k if gemm.output.combine else gemm.n
-        super().__init__(plan, slots, phase, Block(plan.dtype, 1), samples)
+        super().__init__(plan, slots, phase, Block(plan.dtype, 1), gemm.samples)
         self.gemm = gemm
         self.fn = "dgemm" if plan.dtype.itemsize == 8 else "sgemm"
 
@@ -432,7 +422,7 @@ class GemmWriter(Addresses):
             "depth": extents[g.k],
             "lda": ldb,
             "ldb": lda,
-            "ldc": by[g.m],
+            "ldc": max(by[g.m], self._length(g.n)),
         }
         for name, n in numbers.items():
             b.line(f"store i32 {n}, ptr %{name}", level)
@@ -452,12 +442,17 @@ class GemmWriter(Addresses):
         )
 
     def _matrix(self, read: tuple[Var, Terms], rows: Axis, columns: Axis) -> tuple[Index, str, int]:
-        """Address, letter of BLAS and leading dimension of a matrix whose rows or columns are next to each other."""
+        """Address, letter of BLAS and leading dimension of a matrix."""
         by, _ = self.by_axis(*read)
         at, _ = self.address(*read, set(self.gemm.batch))
-        if by[columns] == 1:
-            return at, "N", max(by[rows], 1)
-        return at, "T", by[columns]
+        how = leading(self._length(rows), self._length(columns), by.get(rows, 0), by.get(columns, 0))
+        assert how is not None, "the plan gives BLAS what it can read"
+        return at, *how
+
+    def _length(self, a: Axis) -> int:
+        """The most places that a call sees along a loop."""
+        assert self.phase is not None
+        return min(a.extent, self.phase.tile) if a is self.samples else a.extent
 
 
 def _function(name: str, lines: Sequence[str]) -> str:

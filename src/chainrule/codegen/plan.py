@@ -23,8 +23,21 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.scalar import LOWER
-from chainrule.codegen.views import FIRST, FLAT, Axis, Terms, identity, is_view, reduced, strides, through
+from chainrule.codegen.scalar import LOWER, ON_TRUTH
+from chainrule.codegen.views import (
+    FIRST,
+    FLAT,
+    Axis,
+    Terms,
+    by_axis,
+    identity,
+    is_view,
+    leading,
+    reduced,
+    strides,
+    through,
+    tile_strides,
+)
 from chainrule.ir.graph import Equation, Graph, Var
 
 REDUCTIONS = {"sum": "add", "amax": "maximum", "amin": "minimum", "any": "logical_or", "all": "logical_and"}
@@ -88,8 +101,8 @@ class Kernel:
 class Gemm:
     """A product of matrices that BLAS computes on each tile: out[…, m, n] = Σₖ left[…, m, k] · right[…, k, n].
 
-    batch, m, n, k
-        Loops; n or k is along the samples.
+    batch, m, n, k, samples
+        Loops, and which of them is along the samples. Neighbours along n lie next to each other in the output.
     left, right
         What is read, and at which entries.
     """
@@ -99,6 +112,7 @@ class Gemm:
     m: Axis
     n: Axis
     k: Axis
+    samples: Axis
     left: Read
     right: Read
     phase: int
@@ -245,13 +259,8 @@ class Plan:
                 self.places[e.outs[0]] = "sum"
             elif e.name == "reshape" and not is_view(e):
                 self._keep(e.inputs[0])
-        for e in self.products:
-            for v in e.inputs:
-                base = self.behind(v)
-                if not self.is_array(base):
-                    self._tile(base) if self.is_tiled(base) else self._keep(base)
-            if self.is_tiled(e.outs[0]):
-                self._tile(e.outs[0])
+        for e in [e for e in self.graph.equations if e in self.products]:
+            self._place_product(e)
         uses = self._uses(self.graph.equations)
         for e in self.graph.equations:
             v = e.outs[0]
@@ -268,6 +277,35 @@ class Plan:
                 self.places[v] = "whole"
         for p in range(max(self.ready.values(), default=0) + 1):
             self._place_tiles(p)
+
+    def _place_product(self, e: Equation) -> None:
+        """Memory for the factors of a product; where BLAS cannot read them it is computed by loops."""
+        _, m, n, k, left, right = _factors(e)
+        copies = []
+        for read, rows, columns in ((left, m, k), (right, k, n)):
+            if self._is_matrix(*self._behind(read), rows, columns):
+                continue
+            if self.is_tiled(read[0]) or not self._is_matrix(*read, rows, columns):
+                self.products.discard(e)
+                return
+            copies.append(read[0])
+        self.places.update(dict.fromkeys(copies, "whole"))
+        for v in e.inputs:
+            base = self.behind(v)
+            if not self.is_array(base):
+                self._tile(base) if self.is_tiled(base) else self._keep(base)
+        if self.is_tiled(e.outs[0]):
+            self._tile(e.outs[0])
+
+    def _is_matrix(self, v: Var, idx: Terms, rows: Axis, columns: Axis) -> bool:
+        """Whether BLAS can read a matrix of a value in the place that the value will have."""
+        where = self.axis.dim(v)
+        if where is None or self.is_array(v) or v in self.places:
+            places = strides(v.shape)
+        else:
+            places = tile_strides(v.shape, where, self.axis.extent)
+        by, _ = by_axis(idx, places)
+        return leading(rows.extent, columns.extent, by.get(rows, 0), by.get(columns, 0)) is not None
 
     def _tile(self, v: Var) -> None:
         """A place in the tiles for v, unless it is an array."""
@@ -338,14 +376,19 @@ class Plan:
 
     def behind(self, v: Var) -> Var:
         """The value that a chain of views looks at."""
+        return self._behind((v, identity([Axis(n) for n in v.shape])))[0]
+
+    def _behind(self, read: Read) -> Read:
+        """The value that a chain of views looks at, and at which entry."""
+        v, idx = read
         while (
             v in self.made
             and is_view(self.made[v])
             and self.made[v] not in self.calls
             and v not in self.places
         ):
-            v = self.made[v].inputs[0]
-        return v
+            ((v, idx),) = operands(self.made[v], idx)
+        return v, idx
 
     def _place_tiles(self, p: int) -> None:
         """What is kept in the tiles of phase p: seen backwards from what the phase must produce."""
@@ -418,10 +461,11 @@ class Plan:
         return max(1, min(_MOST_CHUNKS, work // _CHUNK_WORK, -(-phase.samples // phase.tile), room))
 
     def _length(self, p: int) -> int:
-        """Samples in a tile: a multiple of 16, as many as the cache holds of what is kept."""
+        """Samples in a tile: whole vectors of the widest kernels, as many as the cache holds of what is kept."""
+        widest = 256 // self.dtype.itemsize
         per_sample = sum(v.type.size // self.axis.extent for v in self.tiles[p]) * self.dtype.itemsize
         most = _TILE_BYTES // per_sample if per_sample else self._most
-        return max(32, min(self._most, most // 32 * 32))
+        return max(widest, min(self._most, most) // widest * widest)
 
     def _kernel(self, e: Equation, phase: int | None) -> Kernel:
         """The loops of one value: its own dimensions, along the samples last; of a sum those of what is summed."""
@@ -439,15 +483,15 @@ class Plan:
         return Kernel((*outer, *inner), vector, phase, [out])
 
     def _product(self, e: Equation, phase: int) -> Gemm:
-        batch, (m,), (n,), (k,) = dot_axes(e)
-        idx = identity([*batch, m, n])
-        left, right = zip(e.inputs, dot_idx(e, idx, identity([k])), strict=True)
+        batch, m, n, k, left, right = _factors(e)
         combine = "add" if self._sums_samples(e) else None
         place = "sum" if combine else "whole" if e.outs[0] in self.places else "tile"
-        out = Output(e.outs[0], idx, place, combine, [left, right])
-        if combine is None and self.axis.dim(e.inputs[0]) is not None:  # the samples are rows: as columns
+        out = Output(e.outs[0], identity([*batch, m, n]), place, combine, [left, right])
+        samples = k if combine else n if self.axis.dim(e.inputs[0]) is None else m
+        left, right = self.in_memory(left, phase), self.in_memory(right, phase)
+        if place == "tile" and samples is m:  # there they lie next to each other
             m, n, left, right = n, m, right, left
-        return Gemm(out, batch, m, n, k, self.in_memory(left, phase), self.in_memory(right, phase), phase)
+        return Gemm(out, batch, m, n, k, samples, left, right, phase)
 
     def in_memory(self, read: Read, phase: int) -> Read:
         """The kept value behind views, and its entry."""
@@ -670,6 +714,8 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
             return f"its values are {v.dtype}, and kernels are for {dtype}"
     if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
         return "it has no entries"
+    if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
+        return f"{e.name} of truth values has no lowering"
     if e.primitive.kind == "elementwise" and e.name in (*LOWER, "cast", "cast_like"):
         return None
     if (
@@ -679,6 +725,11 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
     ):
         return None
     return f"{e.name} has no lowering"
+
+
+def _reads_truth(e: Equation) -> bool:
+    """Whether an equation reads truth values where most have numbers: not as the condition of a choice."""
+    return any(v.dtype == np.bool_ for v in (e.inputs[1:] if e.name == "where" else e.inputs))
 
 
 def _real_dtype(graph: Graph) -> np.dtype:
@@ -715,6 +766,13 @@ def dot_idx(e: Equation, idx: Terms, contracted: Terms) -> tuple[Terms, Terms]:
         found.append(tuple(idx[b.index(k)] if k in b else contracted[c.index(k)] if k in c else next(free)
                            for k in range(len(v.shape))))  # fmt: skip
     return found[0], found[1]
+
+
+def _factors(e: Equation) -> tuple[list[Axis], Axis, Axis, Axis, Read, Read]:
+    """Loops and factors of a product of matrices: batch, m, n, k, left[…, m, k] and right[…, k, n]."""
+    batch, (m,), (n,), (k,) = dot_axes(e)
+    left, right = zip(e.inputs, dot_idx(e, identity([*batch, m, n]), identity([k])), strict=True)
+    return batch, m, n, k, left, right
 
 
 def _flat(e: Equation, idx: Terms) -> Terms:

@@ -139,6 +139,9 @@ LOWER: dict[str, Callable[..., Value]] = {
 # Arguments of these are truth values; all others are real numbers, and so are their numbers.
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
 
+# What can read truth values, besides index maps; all others are called for them.
+ON_TRUTH = _LOGICAL | {"where", "eq", "ne", "cast", "cast_like", "any", "all", "reshape"}
+
 
 def lower(block: b.Block, name: str, *args: Any, **params: Any) -> Value:
     """Append the lines of one primitive to a block: the domain of vectors, as `emit` of the transforms."""

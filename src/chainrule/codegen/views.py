@@ -139,6 +139,39 @@ def strides(shape: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
+def tile_strides(shape: Sequence[int], samples: int, tile: int) -> tuple[int, ...]:
+    """The same in a tile, where the samples (dimension `samples`) lie next to each other."""
+    found, size = [1] * len(shape), tile
+    for k in reversed(range(len(shape))):
+        if k != samples:
+            found[k], size = size, size * shape[k]
+    return tuple(found)
+
+
+def by_axis(idx: Terms, places: Sequence[int]) -> tuple[dict[Axis, int], int]:
+    """Entries between neighbours along each loop, and the place of the first; `places` are the strides."""
+    found: dict[Axis, int] = {}
+    offset = 0
+    for (axis, step, o), stride in zip(idx, places, strict=True):
+        offset += o * stride
+        if axis is not None:
+            found[axis] = found.get(axis, 0) + step * stride
+    return found, offset
+
+
+def leading(rows: int, columns: int, down: int, across: int) -> tuple[str, int] | None:
+    """How BLAS reads a matrix of so many rows and columns: as it is (N) or transposed (T), and its leading dimension.
+
+    `down` and `across` are the entries to the next row and column. None: BLAS cannot read it, since neither rows nor
+    columns lie in one piece, or they run backwards or lie over each other.
+    """
+    if (across == 1 or columns == 1) and (down >= columns or rows == 1):
+        return "N", max(down, columns)
+    if (down == 1 or rows == 1) and (across >= rows or columns == 1):
+        return "T", max(across, rows)
+    return None
+
+
 def repeats(v: Var, shape: Sequence[int]) -> bool:
     """Whether a value of fewer entries stands behind one of this shape."""
     return v.type.size < math.prod(shape)
