@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chainrule.ir.evaluate import evaluate
-from chainrule.ir.graph import Equation
+from chainrule.ir.graph import Equation, needed_parameters
 from chainrule.ir.text import parse
 from chainrule.ir.verify import verify
-from chainrule.table.primitive import TABLE, Linear, Partials
+from chainrule.table.primitive import TABLE, Linear, Partials, nondifferentiable
 from chainrule.testing.fuzz import fuzz_graph
 from chainrule.testing.graphs import check_graph, check_hessian_is_symmetric, check_modes_agree
 
@@ -66,19 +66,14 @@ def test_random_graphs_are_legal_finite_and_repeatable(seed):
 def test_random_graphs_use_most_of_the_table():
     used = {e.name for seed in range(150) for e in fuzz_graph(np.random.default_rng(seed)).graph.equations}
     left = {
-        "alias",
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "cast",
-        "cast_like",
-        "edge",
-        "isinf",
-        "zeros",
-    }  # made by rules or without derivative
+        "alias", "all", "any", "argmax", "argmin", "cast", "cast_like", "edge", "isinf", "zeros",
+        "add_windows", "on_diagonal", "others", "conj", "imag", "real",
+    }  # fmt: skip  # made by rules or for complex numbers, or without derivative
+    # of an order or other parameters: each has tests of its own over its whole domain
+    entrywise = [p for p in TABLE.values() if p.kind == "elementwise"]
+    left |= {p.name for p in entrywise if needed_parameters(p) or nondifferentiable(p)}
     missing = {p.name for p in TABLE.values() if p.rule is not None} - used - left
-    assert len(missing) <= 6, missing
+    assert len(missing) <= 8, missing
 
 
 def test_random_graphs_contain_recognised_composites():

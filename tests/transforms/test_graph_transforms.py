@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chainrule.errors import ArgumentError, DtypeError
+from chainrule.errors import ArgumentError, DtypeError, UnsupportedError
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.evaluate import evaluate
 from chainrule.ir.graph import Graph
@@ -134,7 +134,14 @@ def sampled(dtype, names=tuple(TABLE)):
 
 @pytest.mark.parametrize("case", sampled(np.float64))
 def test_every_primitive_has_transposed_derivatives_as_equations(case):
-    check_modes_agree(graph_of_case(case), case.args, np.random.default_rng(0))
+    check_modes_agree(graph_of_case(case), case.args, np.random.default_rng(0), wrt=case.differentiable())
+
+
+def test_a_derivative_that_is_not_stated_is_refused_not_taken_for_zero():
+    case = next(cases(TABLE["gammainc"]))
+    for transform in (jvp, vjp):
+        with pytest.raises(UnsupportedError, match="gammainc has no derivative in its order"):
+            transform(graph_of_case(case), [0])
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,8 @@ def for_people(f: Formula, params: Mapping[str, Any], values: Mapping[str, Any] 
         return Const(1) if own["n"] == 0 else args[0]
     if f.name in ("add", "sub") and _is_zero(args[1]):
         return args[0]
+    if f.name in ("mul", "div") and (_is_zero(args[0]) or (f.name == "mul" and _is_zero(args[1]))):
+        return Const(0)
     if f.name == "rsqrt":
         return Apply("div", (Const(1), Apply("sqrt", args, {})), {})
     return Apply(f.name, args, own)

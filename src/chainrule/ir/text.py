@@ -154,7 +154,7 @@ def line_of(e: Equation, g: Graph) -> str:
 
 # --- reading -------------------------------------------------------------------------------------
 
-_UNSIGNED = r"(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|inf|nan)"
+_UNSIGNED = r"(?:\d+(?:\.\d*)?(?:[eE][-+]?\d+)?|(?:inf|nan)(?!=))"
 _TOKEN = re.compile(
     rf"""(?P<blank>[\s;]+|\#[^\n]*)
       | (?P<number>[-+]?{_UNSIGNED}(?:[-+]{_UNSIGNED}j|j)?(?![\w.]))

@@ -40,9 +40,18 @@ def check_graph(g: Graph) -> Graph:
     return verify(dce(g))
 
 
-def check_modes_agree(g: Graph, args: Sequence[Any], rng: np.random.Generator, rtol: float = RTOL) -> None:
-    """Value kept by both transforms, and ⟨ct, J t⟩ = ⟨Jᵀct, t⟩ for random ct and t."""
-    wrt = [k for k, v in enumerate(g.inputs) if v.dtype.kind in "fc"]
+def check_modes_agree(
+    g: Graph,
+    args: Sequence[Any],
+    rng: np.random.Generator,
+    rtol: float = RTOL,
+    wrt: Sequence[int] | None = None,
+) -> None:
+    """Value kept by both transforms, and ⟨ct, J t⟩ = ⟨Jᵀct, t⟩ for random ct and t.
+
+    `wrt`: the inputs to differentiate by; None: all of floating point numbers.
+    """
+    wrt = [k for k, v in enumerate(g.inputs) if v.dtype.kind in "fc"] if wrt is None else wrt
     ts = [random_like(rng, args[k]) for k in wrt]
     values = evaluate(g, *args)
     cts = [random_like(rng, v) for v in values if v.dtype.kind in "fc"]

@@ -143,7 +143,7 @@ def _pull_partials(
     for k, name in enumerate(p.inputs):
         if not (k < len(wanted) and wanted[k]):
             continue
-        f = _conjugate(p, partials_of(p)[name], args[k])
+        f = _conjugate(p, _partial(p, name), args[k])
         c = times(f, ct, values, env, emit, memo)
         m = mask
         if p.selects:
@@ -160,15 +160,14 @@ def _pull_partials(
 def _push_partials(
     p: Primitive, args: Any, out: Any, params: Any, tangents: Any, emit: Emit, indicator: Any
 ) -> Any:
-    original = out
     if p.kind == "reduction":
         out = _spread_reduced(emit, out, args[0], params)
     values, env, memo = _environment(p, args, out, params)
     total = None
     for k, name in enumerate(p.inputs):
-        if k >= len(tangents) or tangents[k] is None or name not in partials_of(p):
+        if k >= len(tangents) or tangents[k] is None:
             continue
-        f = _for_dtype(partials_of(p)[name], args[k])
+        f = _for_dtype(_partial(p, name), args[k])
         t = times(f, tangents[k], values, env, emit, memo)
         if p.selects:
             t = emit("where", emit("ne", fold(f, values, env, emit, memo), 0.0), t, 0.0)
@@ -179,8 +178,16 @@ def _push_partials(
         axis = params["axis"]
         axis = (axis,) if isinstance(axis, int) else axis
         total = emit("sum", total, axis=axis, keepdims=params.get("keepdims", False))
-    del original
     return total
+
+
+def _partial(p: Primitive, name: str) -> Formula:
+    """∂out/∂(input); an input without one that is asked for is refused, not taken for zero."""
+    try:
+        return partials_of(p)[name]
+    except KeyError:
+        fix = "hold it fixed: detach it, or leave it out of the arguments that are differentiated"
+        raise UnsupportedError(f"{p.name} has no derivative in its {name}", fix=fix) from None
 
 
 def times(f: Formula, ct: Any, values: Any, params: Any, emit: Emit, memo: Any) -> Any:
