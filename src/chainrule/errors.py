@@ -32,6 +32,9 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
     from chainrule.source import Source
 
 __all__ = [
@@ -250,3 +253,23 @@ class BlankError(ChainruleError, NameError):
 
 class GradientNote(UserWarning):
     """A hint about gradients; filter it with `warnings.simplefilter("ignore", chainrule.GradientNote)`."""
+
+
+def refusing(module: str, names: Sequence[str], fix: str) -> Callable[[str], Any]:
+    """The `__getattr__` of a module with torch's name: what is not there is refused by name, with a way out.
+
+    names, fix
+        What is there, for a slip of the pen; else what to do without.
+    """
+    from difflib import get_close_matches
+
+    from chainrule.source import boundary
+
+    @boundary
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_"):  # protocols that Python asks for
+            raise AttributeError(name)
+        near = get_close_matches(name, names, 1, cutoff=0.8)
+        raise UnsupportedError(f"{module} has no {name!r}", fix=f"did you mean {near[0]!r}?" if near else fix)
+
+    return __getattr__

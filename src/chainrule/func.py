@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.api import gradient, jacobian, products
+from chainrule.errors import refusing as _refusing
 from chainrule.source import boundary
 
 Argnums = int | Sequence[int]
@@ -181,3 +182,5 @@ def vmap(
 
 
 __all__ = ["grad", "grad_and_value", "hessian", "jacfwd", "jacrev", "jvp", "linearize", "vjp", "vmap"]
+
+__getattr__ = _refusing("chainrule.func", __all__, "use one of those in dir(chainrule.func)")

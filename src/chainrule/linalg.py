@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import refusing as _refusing
 from chainrule.ops.contract import matmul
 from chainrule.ops.norm import norm as _norm
 from chainrule.source import boundary
@@ -46,3 +47,5 @@ def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dty
 
 
 __all__ = ["matmul", "norm", "vector_norm"]
+
+__getattr__ = _refusing("chainrule.linalg", __all__, "use NumPy in custom_rule, and state the derivative")

@@ -1,5 +1,6 @@
 """torch.special's names, and SciPy's betaln."""
 
+from chainrule.errors import refusing as _refusing
 from chainrule.ops.elementwise import erf, erfc, exp2, expm1, log1p, logit, round, sigmoid, xlogy
 from chainrule.ops.softmax import log_softmax, logsumexp, softmax
 from chainrule.ops.special import (
@@ -36,3 +37,5 @@ __all__ = [
     "logsumexp", "modified_bessel_i0", "modified_bessel_i1", "multigammaln", "ndtr", "ndtri", "polygamma", "psi",
     "round", "sinc", "softmax", "xlog1py", "xlogy", "zeta",
 ]  # fmt: skip
+
+__getattr__ = _refusing("chainrule.special", __all__, "use SciPy in custom_rule, and state the derivative")

@@ -275,3 +275,17 @@ def test_set_num_threads_refuses_what_is_no_number():
     for n in (0, -1, 2.0, True):
         with pytest.raises(ArgumentError):
             cr.set_num_threads(n)
+
+
+def test_a_compiled_function_shows_its_name():
+    assert repr(cr.compile(cr.sin)) == "<compiled sin>"
+
+
+def test_a_number_from_outside_stays_and_a_tensor_from_outside_is_read_anew():
+    k, t = 2.0, cr.tensor(2.0)
+    f = cr.compile(lambda x: k * x + t)
+    assert f(1.0).item() == 4.0
+    k = 5.0
+    with cr.no_grad():
+        t += 1
+    assert f(1.0).item() == 5.0

@@ -38,8 +38,10 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
         Function of tensors, arrays and numbers, or of dicts, lists, tuples and dataclasses of these, that returns such.
         Its shapes may not depend on numbers, and Python's `if` cannot look at them: ``where(condition, a, b)``
         chooses. Whole numbers, truth values, strings and None are fixed: another one is another signature.
-        Tensors from outside are read anew in every call. It may change them in place (``w -= …`` under no_grad) and
-        call ``backward``, as a step of a descent does: then no gradient flows through its results.
+        A tensor from outside is read anew in every call, so its numbers may change; a Python number from outside, and
+        which tensor a name means, stay as they were in the first. `f` may change
+        such tensors in place (``w -= …`` under no_grad) and call ``backward``, as a step of a
+        descent does: then no gradient flows through its results.
 
     Returns
     -------
@@ -110,6 +112,9 @@ class Compiled:
             found = self._known[signature] = _Executable(self._f, leaves, spec, tensors, grad)
         self._latest = found
         return found(tensors)
+
+    def __repr__(self) -> str:
+        return f"<compiled {getattr(self._f, '__qualname__', repr(self._f))}>"
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else functools.partial(self, owner)

@@ -7,6 +7,7 @@ from typing import Any
 from chainrule.api.function import Function
 from chainrule.autograd import function, functional
 from chainrule.eager import backward as _engine
+from chainrule.errors import refusing as _refusing
 from chainrule.source import boundary
 from chainrule.tape.modes import enable_grad, inference_mode, no_grad, set_grad_enabled
 from chainrule.testing.gradcheck import gradcheck, gradgradcheck
@@ -90,3 +91,9 @@ __all__ = [
     "no_grad",
     "set_grad_enabled",
 ]
+
+__getattr__ = _refusing(
+    "chainrule.autograd",
+    __all__,
+    "use what dir(chainrule.autograd) lists; a NaN: why(x)",
+)
