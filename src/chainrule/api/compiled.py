@@ -215,7 +215,7 @@ def _write(w: Written, tensors: Sequence[Any], outs: Sequence[Any]) -> None:
         with no_grad():
             cell.copy_(value.detach())
         return
-    leaf = node_of(cell) if isinstance(cell, Handle) else cell
+    leaf: Any = node_of(cell) if isinstance(cell, Handle) else cell
     leaf.grad, leaf.contributions = None if value is None else value.detach(), None
 
 

@@ -109,11 +109,12 @@ def jacobian_plan(
 ) -> SparsePlan:
     """Pattern and colours: of the columns (forward) or of the rows (reverse), whichever need fewer passes."""
     found = colouring.pattern(graph_of(f, *args), argnum)
-    columns = colouring.colour_columns(found) if mode != "reverse" else None
-    rows = colouring.colour_columns(found.T.tocsr()) if mode != "forward" else None
-    if rows is None or (columns is not None and columns.max(initial=-1) <= rows.max(initial=-1)):
-        return SparsePlan(found, columns, "forward")
-    return SparsePlan(found, rows, "reverse")
+    plans = []
+    if mode != "reverse":
+        plans.append(SparsePlan(found, colouring.colour_columns(found), "forward"))
+    if mode != "forward":
+        plans.append(SparsePlan(found, colouring.colour_columns(found.T.tocsr()), "reverse"))
+    return min(plans, key=lambda plan: plan.passes)
 
 
 def hessian_plan(f: Callable[..., Any], args: tuple[Any, ...], argnum: int) -> SparsePlan:
