@@ -57,6 +57,48 @@ def erfcx_rest(t):
     return ((1 + 2 * x) * mp.exp(x * x) * mp.erfc(x) - 1) / w
 
 
+def lgamma_rest(centre):
+    """ln Γ(centre + s) = (y - 1)(y - 2)·rest(s), y = centre + s."""
+
+    def rest(s):
+        y = centre + s
+        if min(abs(y - 1), abs(y - 2)) < mp.mpf(10) ** -25:
+            return mp.euler if y < 1.5 else 1 - mp.euler
+        return mp.loggamma(y) / ((y - 1) * (y - 2))
+
+    return rest
+
+
+def lgamma_far(z):
+    """ln Γ(x) = (x - ½) ln x - x + ½ ln 2π + rest(1/x²)/x."""
+    x = 1 / mp.sqrt(z) if z > mp.mpf(10) ** -12 else None
+    far = mp.mpf(1) / 12 - z / 360 + z**2 / 1260 - z**3 / 1680
+    return x * (mp.loggamma(x) - (x - 0.5) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) if x else far
+
+
+def digamma_rest(centre):
+    """ψ(centre + s) = (y - the zero)·rest(s), y = centre + s."""
+    zero = mp.findroot(mp.digamma, 1.46)
+
+    def rest(s):
+        y = centre + s
+        return mp.digamma(y) / (y - zero) if abs(y - zero) > mp.mpf(10) ** -25 else mp.psi(1, zero)
+
+    return rest
+
+
+def digamma_far(z):
+    """ψ(x) = ln x - 1/(2x) - rest(1/x²)/x²."""
+    x = 1 / mp.sqrt(z) if z > mp.mpf(10) ** -12 else None
+    far = mp.mpf(1) / 12 - z / 120 + z**2 / 252 - z**3 / 240
+    return x * x * (mp.log(x) - 1 / (2 * x) - mp.digamma(x)) if x else far
+
+
+def piece(rest_around, centre, half, n):
+    """A fit around a centre; lanes choose between such pieces, so all of them have as many coefficients."""
+    return rest_around(mp.mpf(centre)), -mp.mpf(half), mp.mpf(half), n, 13
+
+
 def fits():
     """Name -> (function, from, to, coefficients for float64, for float32)."""
     half = mp.log(2) / 2 * mp.mpf("1.0001")
@@ -69,6 +111,13 @@ def fits():
         "ATAN": (atan_rest, mp.mpf(0), mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001"), 11, 5),
         "ERF": (erf_rest, mp.mpf(0), mp.mpf(1), 12, 6),
         "ERFCX": (erfcx_rest, mp.mpf(-1), 1 - mp.mpf(10) ** -10, 26, 12),
+        "LGAMMA_LOW": piece(lgamma_rest, "0.875", "0.375", 27),
+        "LGAMMA": piece(lgamma_rest, "2", "0.75", 27),
+        "LGAMMA_HIGH": piece(lgamma_rest, "4.875", "2.125", 27),
+        "LGAMMA_FAR": (lgamma_far, mp.mpf(0), mp.mpf(1) / 49, 9, 4),
+        "DIGAMMA": piece(digamma_rest, "1.75", "0.75", 28),
+        "DIGAMMA_HIGH": piece(digamma_rest, "4.75", "2.25", 28),
+        "DIGAMMA_FAR": (digamma_far, mp.mpf(0), mp.mpf(1) / 49, 8, 4),
         "ASIN": (asin_rest, mp.mpf(0), mp.mpf("0.2503"), 13, 6),
     }
 

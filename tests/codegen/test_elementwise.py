@@ -62,11 +62,12 @@ def test_large_arrays_take_the_kernel_and_agree_with_numpy(name):
     p = TABLE[name]
     rng = np.random.default_rng(0)
     x = rng.uniform(1.1, 3, N) if name == "acosh" else rng.uniform(0.1, 0.9, N)
-    arrays = [x, rng.uniform(0.1, 2, N)][: len(p.inputs)]
+    arrays = [x, rng.uniform(0.1, 2, N), rng.uniform(0, 1, N)][: len(p.inputs)]
     params = {"n": 3} if name == "integer_pow" else {}
     found = kernels.value(p, arrays, params)
     assert found is not None
-    np.testing.assert_allclose(found, p.value(*arrays, **params), rtol=2e-15)
+    rtol = 1e-14 if name == "lgamma" else 2e-15  # SciPy's cancels next to 1, where it is 0
+    np.testing.assert_allclose(found, p.value(*arrays, **params), rtol=rtol)
 
 
 def test_gradients_of_large_arrays_agree_with_those_of_small_ones():

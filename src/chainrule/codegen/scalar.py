@@ -13,6 +13,7 @@ from chainrule.codegen import block as b
 from chainrule.codegen.block import TRUTH, Value, absolute, copysign, where
 from chainrule.codegen.vecmath import error_function as ef
 from chainrule.codegen.vecmath import exponential as e
+from chainrule.codegen.vecmath import gamma as g
 from chainrule.codegen.vecmath import rounding as r
 from chainrule.codegen.vecmath import trigonometric as t
 from chainrule.table.formula import Apply, Formula, Symbol, walk
@@ -135,6 +136,8 @@ LOWER: dict[str, Callable[..., Value]] = {
     "erfcx": ef.erfcx,
     "ndtr": ef.ndtr,
     "log_ndtr": ef.log_ndtr,
+    "lgamma": g.lgamma,
+    "digamma": g.digamma,
 }
 # Arguments of these are truth values; all others are real numbers, and so are their numbers.
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})

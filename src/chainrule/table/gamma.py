@@ -62,12 +62,19 @@ digamma = elementwise(
 )  # fmt: skip
 
 
+def _lgamma(x: Any) -> Any:
+    """SciPy's, and -ln|x| at subnormal numbers, where SciPy gives inf."""
+    out = from_scipy("gammaln")(x)
+    subnormal = (np.abs(x) < np.finfo(out.dtype).tiny) & (x != 0)
+    return np.where(subnormal, -np.log(np.abs(np.where(subnormal, x, 1))), out) if np.any(subnormal) else out
+
+
 def _lgamma_float(x: float) -> float:
-    return math.lgamma(x) if x > 0 else float(np.float64(from_scipy("gammaln")(x)))
+    return math.lgamma(x) if x > 0 else float(_lgamma(np.float64(x)))
 
 
 lgamma = elementwise(
-    "lgamma", "x", from_scipy("gammaln"), {"x": lambda x: digamma(x)},
+    "lgamma", "x", _lgamma, {"x": lambda x: digamma(x)},
     on_complex=only_real("lgamma"), latex=r"\ln|\Gamma($x)|", doc="ln |Γ(x)|.", undefined=_POLES,
     samples=((1.5,), (0.25,), (20.0,), (-2.75,)), source="DLMF 5.2.2",
 )  # fmt: skip

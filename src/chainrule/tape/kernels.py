@@ -20,7 +20,9 @@ from chainrule.table.primitive import Primitive
 QUICKER = frozenset(
     """
     exp exp2 expm1 log log2 log10 log1p pow integer_pow rsqrt sigmoid falling_sigmoid softplus logaddexp
-    sin cos tan asin acos atan atan2 sinh cosh tanh sech2 asinh acosh atanh
+    sin cos tan asin acos atan atan2 sinh cosh tanh sech2 asinh acosh atanh sinc
+    erf erfc erfcx ndtr log_ndtr gaussian normal_density lgamma digamma logit xlogy xlog1py entr logaddexp2
+    hypot lerp ldexp fmod remainder floor_divide heaviside
     """.split()  # noqa: SIM905
 )
 LEAST = 100_000  # entries: below it NumPy is quick, and loading LLVM takes as long as a hundred calls

@@ -203,7 +203,7 @@ def _plus(a: Value, b: Value) -> tuple[Value, Value]:
     return s, b - (s - a)
 
 
-def _long_log(x: Value) -> tuple[Value, Value]:
+def long_log(x: Value) -> tuple[Value, Value]:
     """ln x in two parts, to about 65 digits of the mantissa: 2s + ⅔s³ in two parts, the rest in one; 0 < x < ∞."""
     bits = x.block.bits
     hi, lo = _LN2[bits]
@@ -234,7 +234,7 @@ def power(x: Value, y: Value) -> Value:
     """xʸ as e^(y·ln|x|), with the exponent in two parts; signs and corners as in C."""
     a = absolute(x)
     inside = (a > 0.0) & (a < math.inf)
-    l_hi, l_lo = _long_log(where(inside, a, 1.0))
+    l_hi, l_lo = long_log(where(inside, a, 1.0))
     p = y * l_hi
     out = exp_of_sum(p, fma(y, l_hi, -p) + y * l_lo)
     ends = where((a == 0.0) ^ (y < 0.0), 0.0, math.inf)  # |x| is 0 or infinite

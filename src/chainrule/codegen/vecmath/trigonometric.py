@@ -99,17 +99,30 @@ def tan(x: Value) -> Value:
     return x.block.by_lane("tan", _rare(x), where(x == 0.0, x, out), x)
 
 
-def sinc(x: Value) -> Value:
-    """sin(πx)/(πx): half turns are taken off before the product with π, which is kept in two parts."""
+def _of_turns(x: Value) -> tuple[Value, Value, Value]:
+    """πx = q·π/2 + (r + tail), as `_reduced`: halves are taken off before the product with π, kept in two parts."""
     whole = nearest(2.0 * x)
     d = x - 0.5 * whole  # exact
     hi, lo = 2.0 * _HALF_PI[x.block.bits][0], 2.0 * _HALF_PI[x.block.bits][1]
     r = d * hi
-    tail = fma(d, hi, -r) + d * lo
     q = bits_of((whole - 4.0 * floor(0.25 * whole)) + pushing(x.block.bits))
+    return q, r, fma(d, hi, -r) + d * lo
+
+
+def sinc(x: Value) -> Value:
+    """sin(πx)/(πx)."""
+    q, r, tail = _of_turns(x)
     s = where((q & 1) == 0, _sin_of_rest(r, tail), _cos_of_rest(r, tail))
     s = of_bits(bits_of(s) ^ _sign_bit(q))
     return where(x == 0.0, 1.0, s / (x * math.pi))
+
+
+def cotangent_of_turns(x: Value) -> Value:
+    """cot(πx)."""
+    q, r, tail = _of_turns(x)
+    s, c = _sin_of_rest(r, tail), _cos_of_rest(r, tail)
+    odd = (q & 1) != 0
+    return where(odd, -s, c) / where(odd, c, s)
 
 
 def atan(x: Value) -> Value:
