@@ -123,6 +123,6 @@ def __getattr__(name: str) -> object:
         return importlib.import_module(f"chainrule.{name}")
     from chainrule.errors import UnsupportedError
 
-    near = get_close_matches(name, [n for n in [*globals(), *_LAZY] if not n.startswith("_")], 1)
+    near = get_close_matches(name, [n for n in [*globals(), *_LAZY] if not n.startswith("_")], 1, cutoff=0.8)
     fix = f"did you mean {near[0]!r}?" if near else "see dir(chainrule) for what is there"
     raise UnsupportedError(f"chainrule has no {name!r}", fix=fix)

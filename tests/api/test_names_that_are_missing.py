@@ -33,3 +33,10 @@ def test_a_slip_of_the_pen_is_put_right():
 def test_an_import_of_a_missing_name_is_an_import_error():
     with pytest.raises(ImportError, match="NotThere"):
         exec("from chainrule.nn import NotThere")
+
+
+@pytest.mark.parametrize("name", ["dtype", "amp"])
+def test_another_word_is_no_slip_of_the_pen(name):
+    with pytest.raises(UnsupportedError) as info:
+        getattr(cr, name)
+    assert info.value.fix == "see dir(chainrule) for what is there"
