@@ -32,7 +32,8 @@ def given_arrays(graph, args):
     return [np.array(a, v.dtype, order="C") for a, v in zip([*args, *rest], graph.inputs, strict=True)]
 
 
-def check(graph, args, rtol=1e-12, **how):
+def check(graph, args, rtol=1e-12, least=0.0, **how):
+    """`least`: errors are measured by the scale of an output, and by no less than this."""
     arrays = given_arrays(graph, args)
     expected = evaluate(graph, *arrays)
     found = Program(graph, **how)(arrays)
@@ -43,7 +44,7 @@ def check(graph, args, rtol=1e-12, **how):
         scale = (
             np.max(np.abs(reference), initial=0, where=np.isfinite(reference)) if out.dtype.kind == "f" else 0
         )
-        np.testing.assert_allclose(out, reference, rtol=rtol, atol=rtol * scale)
+        np.testing.assert_allclose(out, reference, rtol=rtol, atol=rtol * max(scale, least))
 
 
 CASES = [pytest.param(c, id=f"{p.name}-{k}") for p in TABLE.values() if p.rule is not None or p.kind == "elementwise"

@@ -20,6 +20,7 @@ from chainrule.ops import creation
 from chainrule.record.recorder import Drawn, Output, Recording, Written, record
 from chainrule.source import boundary
 from chainrule.tape.modes import current, no_grad
+from chainrule.tape.node import next_serial
 from chainrule.tape.traced import Traced
 
 _ARRAYS = (Handle, np.ndarray, np.generic, float, complex)
@@ -92,7 +93,8 @@ class Compiled:
         leaves, spec = (
             (args, len(args)) if not kwargs and all(map(_is_leaf, args)) else trees.flatten((args, kwargs))
         )
-        tensors, key, grad = [], [spec], current().grad
+        grad = current().grad  # what is recorded without gradients is cut off from them
+        tensors, key = [], [spec, grad]
         for a in leaves:
             if not isinstance(a, _ARRAYS):
                 key.append((a.__class__, a))
@@ -109,7 +111,10 @@ class Compiled:
         except TypeError:
             raise _unhashable(key) from None
         if found is None:
-            found = self._known[signature] = _Executable(self._f, leaves, spec, tensors, grad)
+            found = _Executable(self._f, leaves, spec, tensors, grad)
+            if found.reads_traced:
+                return self._f(*args, **kwargs)  # what it closes over is being recorded
+            self._known[signature] = found
         self._latest = found
         return found(tensors)
 
@@ -175,11 +180,18 @@ class _Executable:
             result, self._build = _taken_apart(f(*args, **kwargs))
             return result
 
-        types = [type_of(t.v) for t in tensors]
+        types, start = [type_of(t.v) for t in tensors], next_serial()
         self.recording: Recording = record(
             flat, types, name="compile", tracked=tracked, whole=True, randomness="call"
         )
         self.function = GraphFunction(self.recording.graph, getattr(f, "__name__", "f"))
+        r = self.recording
+        # Tensors that `f` made, and that depend on nothing: each call makes new ones.
+        self._made = {
+            k for k, t in enumerate(r.leaves)
+            if isinstance(t, Handle) and t.n.serial > start and not any(t is w.cell for w in r.written)
+        }  # fmt: skip
+        self.reads_traced = any(isinstance(c, Handle) and c.v.__class__ is Traced for c in r.captured)
 
     def __call__(self, tensors: Sequence[Any]) -> Any:
         r = self.recording
@@ -192,6 +204,8 @@ class _Executable:
             with no_grad():
                 outs = self.function(inputs)
         result = [outs[leaf.k] if leaf.__class__ is Output else leaf for leaf in r.leaves]
+        for k in self._made:
+            result[k] = result[k].clone()
         for w in r.written:
             _write(w, tensors, outs)
         return self._build(result)

@@ -207,6 +207,12 @@ class Plan:
             return any(self.axis.dim(v) in c for v, c in zip(e.inputs, e.params["contract"], strict=True))
         return False
 
+    def _elsewhere(self, e: Equation) -> list[Var]:
+        """Values along the samples that an equation reads at other samples than its own: they are whole before it."""
+        if e in self.calls or self._sums_samples(e):
+            return []
+        return [v for v in self.axis.elsewhere(e) if not self.is_array(v)]
+
     def _is_product(self, e: Equation) -> bool:
         """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
         if e.name != "dot_general":
@@ -240,6 +246,8 @@ class Plan:
                 and any(self.is_tiled(v) and not self.is_array(v) for v in e.inputs)
             ):
                 latest += 1
+            else:
+                latest = max([latest, *(self.ready[v] + 1 for v in self._elsewhere(e))])
             self.ready.update(dict.fromkeys(e.outs, latest))
 
     # --- places ------------------------------------------------------------------------------------
@@ -259,6 +267,8 @@ class Plan:
                 self.places[e.outs[0]] = "sum"
             elif e.name == "reshape" and not is_view(e):
                 self._keep(e.inputs[0])
+            for v in self._elsewhere(e):
+                self._keep(v)
         for e in [e for e in self.graph.equations if e in self.products]:
             self._place_product(e)
         uses = self._uses(self.graph.equations)
@@ -598,7 +608,8 @@ def _staged(graph: Graph, long: int) -> Graph:
     for v in (*graph.inputs, *graph.constants):
         copy(v)
     for e in graph.equations:
-        inputs = e.inputs if e in calls else tuple([copies.get(v, v) for v in e.inputs])
+        others = e.inputs if e in calls else axis.elsewhere(e)
+        inputs = tuple([v if v in others else copies.get(v, v) for v in e.inputs])
         staged.equations.append(Equation(e.primitive, inputs, e.params, e.outs, e.source, e.reading))
         if e in calls:
             for v in e.outs:
@@ -633,6 +644,20 @@ class SampleAxis:
     def dim(self, v: Var) -> int | None:
         """Which dimension of a value is along the samples."""
         return self._dims.get(v)
+
+    def elsewhere(self, e: Equation) -> list[Var]:
+        """What is along the samples and is read at other samples than that of the entry that is computed."""
+        (out,) = e.outs
+        axes = [Axis(n) for n in out.shape]
+        where = self.dim(out)
+        if e.name == "reshape" and not is_view(e):
+            x = e.inputs[0]
+            kept = where is not None and ((x, self.dim(x)), (out, where)) in _kept_dimensions(e)
+            return [x] if self.dim(x) is not None and not kept else []
+        here = None if where is None else (axes[where], 1, 0)
+        return [
+            v for v, idx in operands(e, identity(axes)) if (k := self.dim(v)) is not None and idx[k] != here
+        ]
 
     def _root(self, d: tuple[Var, int]) -> tuple[Var, int]:
         while (up := self._parent.get(d, d)) != d:

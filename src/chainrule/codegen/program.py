@@ -195,7 +195,10 @@ class Program:
             result = e.primitive.value(*args, **e.params)
         outs = result if result.__class__ is tuple else (result,)
         for v, out in zip(e.outs, outs, strict=True):
-            values[v] = np.ascontiguousarray(out, v.dtype).reshape(v.shape)
+            found = np.ascontiguousarray(out, v.dtype).reshape(v.shape)
+            if v in self.graph.outputs and any(np.may_share_memory(found, a) for a in args):
+                found = found.copy()  # a view of what it was made from, and results have memory of their own
+            values[v] = found
             if v in self._slots.of:
                 self._table[self._slots.of[v]] = values[v].ctypes.data
 

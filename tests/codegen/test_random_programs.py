@@ -1,0 +1,90 @@
+"""Random programs and their derivatives agree with the reference engine, and read nothing beyond their arguments."""
+
+import ctypes
+import mmap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import chainrule as cr
+from chainrule.codegen import jit
+from chainrule.codegen.program import Program
+from chainrule.transforms.forward import jvp
+from chainrule.transforms.reverse import vjp
+from tests.codegen.programs import arguments, program
+from tests.codegen.test_program import check, given_arrays
+
+pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
+TILES = st.sampled_from([32, 96, 4096])
+
+
+def derivative(g, order):
+    """The graph, its pullback, and pushforwards of that."""
+    for k in range(order):
+        wrt = [i for i, v in enumerate(g.inputs) if v.dtype.kind == "f"][:4]
+        g = vjp(g, wrt) if k == 0 else jvp(g, wrt)
+    return g
+
+
+def compare(seed, order, tile, long=64, dtype=np.float64, empty=False):
+    args = arguments(np.random.default_rng(seed), dtype=dtype, empty=empty)
+    g = derivative(cr.graph_of(program(seed, size=8 if order < 2 else 5), *args), order)
+    rtol = 1e-9 if dtype is np.float64 else 2e-3  # of the scale: programs cancel, and order 2 repeats it
+    check(g, args, rtol=rtol, least=1e-3, tile=tile, long=long)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**9), st.integers(0, 2), TILES)
+def test_programs_on_long_arrays(seed, order, tile):
+    compare(seed, order, tile)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10**9), st.integers(0, 1), TILES)
+def test_programs_in_single_precision_with_empty_arrays(seed, order, tile):
+    compare(seed, order, tile, dtype=np.float32, empty=True)
+
+
+# A value that is read at its own sample and at another one, which another tile holds.
+CROSSING = {
+    "backwards": lambda x: (y := cr.sin(x)) * cr.flip(y, [0]),
+    "backwards, with arguments as they come": lambda x: x[:, None] ** 2 / (1 + cr.flip(x[:, None], [0]) ** 2),
+    "rows as columns": lambda x: (y := cr.sin(x).reshape(20, 10)) * 2 + cr.softmax(y.T.reshape(20, 10), 0),
+    "one sample for all": lambda x: (y := cr.exp(-x * x)) * y[3],
+    "the other end": lambda x: cr.where(x > cr.flip(x, [0]), x, cr.tanh(cr.flip(cr.tanh(x), [0]))),
+}
+
+
+@pytest.mark.parametrize("name", CROSSING)
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_samples_that_read_other_samples_wait_for_them(name, order):
+    x = np.random.default_rng(0).normal(size=200)
+    check(derivative(cr.graph_of(CROSSING[name], x), order), [x], rtol=1e-10, least=1e-3, tile=32)
+
+
+def before_a_wall(a):
+    """A copy of an array whose last entry is the last of a page; what lies behind may not be read."""
+    a = np.asarray(a)
+    page = mmap.PAGESIZE
+    size = -(-max(a.nbytes, 1) // page) * page
+    memory = mmap.mmap(-1, size + page)
+    start = np.frombuffer(memory, np.uint8).ctypes.data
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mprotect(ctypes.c_void_p(start + size), ctypes.c_size_t(page), 0) == 0
+    copy = np.frombuffer(memory, a.dtype, a.size, size - a.nbytes).reshape(a.shape)
+    copy[...] = a
+    return copy
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mprotect"), reason="pages cannot be protected here")
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_behind_an_argument_is_read(seed):
+    """A read too far ends the process."""
+    args = arguments(np.random.default_rng(seed), dtype=np.float32 if seed % 3 == 0 else np.float64)
+    g = derivative(cr.graph_of(program(seed), *args), seed % 2)
+    arrays = [before_a_wall(a) if a.ndim and a.size else a for a in given_arrays(g, args)]
+    plain = Program(g, tile=96)(given_arrays(g, args))
+    for out, same in zip(Program(g, tile=96)(arrays), plain, strict=True):
+        np.testing.assert_array_equal(out, same)
