@@ -16,6 +16,7 @@ from chainrule.api import trees
 from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.eager.backward import _gradient_tensor, collect, pull_back, restrict
 from chainrule.eager.forward import push_forward
+from chainrule.eager.second import gradient_along
 from chainrule.errors import ArgumentError, ChainruleError, NotScalarError, ShapeError
 from chainrule.ops import creation
 from chainrule.table.primitive import TABLE
@@ -23,7 +24,7 @@ from chainrule.tape.modes import current, enable_grad
 from chainrule.tape.node import Node, new, next_serial, small
 from chainrule.tape.promote import is_inexact
 from chainrule.tape.pull import array_pull, settle
-from chainrule.tape.traced import own
+from chainrule.tape.traced import Traced, own
 
 _ALIAS = TABLE["alias"]
 
@@ -184,6 +185,26 @@ class Run:
             for t, n in zip(self.outs, roots, strict=True)
         ]
 
+    def gradients_along(self, tangents: Sequence[Any]) -> list[Any] | None:
+        """How the gradients of the one output change along the tangents; None where that has to be recorded."""
+        given = [
+            (n, t, x) for n, t, x in zip(self.nodes, tangents, self.inputs, strict=True) if t is not None
+        ]
+        root, behind = node_of(self.out), {n.a for n in self.nodes if n.a is not None}
+        traced = any(t.v.__class__ is Traced for t in (self.out, *self.inputs, *(t for _, t, _ in given)))
+        if root.pull is None or traced or any(_is_tracked(t) for _, t, _ in given):
+            return None
+        if any(n.a is not None for n in behind):
+            return None
+        ts = dict.fromkeys(self.nodes) | {n: _array(settle(t.v, x.v)) for n, t, x in given}
+        found = gradient_along(root, ts, behind)
+        if found is None:
+            return None
+        return [
+            _gradient_tensor(found[n], n) if n in found else _zeros(t)
+            for n, t in zip(self.nodes, self.inputs, strict=True)
+        ]
+
     def cotangents(self, ct: Any) -> list[Any]:
         """A cotangent of the result as tensors, one of each output."""
         parts = trees.flatten_like(self.out_spec, ct, "cotangent")
@@ -239,6 +260,29 @@ def gradient_run(f: Callable[..., Any], args: Sequence[Any], name: str) -> Run:
         return [inner.plain(inner.out), *inner.pull([ones_like(inner.out)])]
 
     return Run(value_and_gradients, args, {}, nums, listed=True)
+
+
+def hessian_product(f: Callable[..., Any], args: Sequence[Any], tangents: Sequence[Any], name: str) -> Any:
+    """Value, and the Hessian times the tangents packed as the arguments.
+
+    Plain numbers are walked once, forward over reverse. Where that does not serve (`gradient_along` says when) the
+    gradient is recorded, and walked forward.
+    """
+    nums = tuple(range(len(args)))
+    products: list[Any] | None = None
+
+    def value_and_gradients(*xs: Any) -> list[Any]:
+        nonlocal products
+        inner = Run(f, xs, {}, nums)
+        inner.check_scalar(name)
+        products = inner.gradients_along(inner.tangents(tangents))
+        if products is not None:
+            return [creation.make_leaf(own(inner.out.v))]
+        return [inner.plain(inner.out), *inner.pull([ones_like(inner.out)])]
+
+    run = Run(value_and_gradients, args, {}, nums, listed=True)
+    found = run.push(run.tangents(tangents))[1:] if products is None else products
+    return run.plain(run.out), run.pack(found)
 
 
 def check_function(f: Any, name: str, usage: str | None = None) -> None:
@@ -340,4 +384,4 @@ def _array(v: Any) -> Any:
     return np.float64(v) if v.__class__ is float else v
 
 
-__all__ = ["Run", "alias", "check_function", "gradient_run", "ones_like"]
+__all__ = ["Run", "alias", "check_function", "gradient_run", "hessian_product", "ones_like"]

@@ -14,13 +14,16 @@ except ImportError:  # pragma: no cover
     _extobj_contextvar = None
 
 from chainrule.table.primitive import TABLE
+from chainrule.tape import kernels
 
 
 def emit(name: str, *args: Any, **params: Any) -> Any:
     """The value of a primitive; Python floats take the dtype of the arrays, among themselves they are float64."""
     if set(map(type, args)) == {float}:
         args = tuple(map(np.float64, args))
-    return TABLE[name].value(*args, **params)
+    p = TABLE[name]
+    out = kernels.value(p, args, params)
+    return p.value(*args, **params) if out is None else out
 
 
 class _Quiet:

@@ -10,7 +10,7 @@ import linecache
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -221,7 +221,11 @@ def _array_call(namespace: dict[str, Any]) -> Callable[[Apply, list[str], str], 
 @cache
 def array_function(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
     """pull(ct, *inputs, out, params) → cotangents before they are summed to the shapes of the inputs."""
-    formulas = products(p, wanted)
+    return on_arrays(f"pullback of {p.name}", products(p, wanted), ("ct", *p.inputs, "out"))
+
+
+def on_arrays(title: str, formulas: list[Formula], names: Sequence[str]) -> Callable[..., tuple[Any, ...]]:
+    """function(*values of the names, params) → the formulas, in NumPy's arithmetic."""
     counts: dict[tuple, int] = {}
     for f in formulas:
         _count(f, counts)
@@ -229,8 +233,14 @@ def array_function(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tupl
     writer = _Writer(_array_call(namespace))
     results = [writer.write(f, counts) for f in formulas]
     body = [*_param_lines(formulas), *writer.lines, f"return ({', '.join(results)},)"]
-    head = f"def pull(ct, {', '.join(p.inputs)}, out, params):"
-    return _compile(f"pullback of {p.name}", head, body, namespace)
+    return _compile(title, f"def pull({', '.join(names)}, params):", body, namespace)
+
+
+def for_any_size(
+    function: Callable[..., tuple[Any, ...]], formulas: list[Formula], names: Sequence[str]
+) -> Callable[..., tuple[Any, ...]]:
+    """What `on_arrays` gave, large arrays in one pass through memory: by a kernel, or block by block."""
+    return instead(_in_blocks(function), formulas, names)
 
 
 Pull = Callable[[Node, Any], Any]
@@ -241,7 +251,7 @@ def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
     function = array_function(p, wanted)
     formulas = products(p, wanted)
     if any(_operations(f) > 1 for f in formulas):
-        function = instead(_in_blocks(function), formulas, p.inputs)
+        function = for_any_size(function, formulas, ("ct", *p.inputs, "out"))
     live = [k for k, w in enumerate(wanted) if w]
     nary, two = p.nary, len(p.inputs) == 2
 
@@ -269,20 +279,20 @@ def _operations(f: Formula) -> int:
 def _in_blocks(function: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
     """Large arrays of one shape are gone through in blocks: the formula's temporaries stay in cache."""
 
-    def call(ct: Any, *rest: Any) -> tuple[Any, ...]:
-        *values, params = rest
-        shape = ct.shape
-        large = [v for v in (ct, *values) if v.__class__ is np.ndarray]
-        if not large or large[0].size < LARGE or not all(_goes_along(v, shape) for v in (ct, *values)):
-            return function(ct, *rest)
-        flat = [v.reshape(-1) if v.__class__ is np.ndarray and v.shape == shape else v for v in (ct, *values)]
+    def call(*args: Any) -> tuple[Any, ...]:
+        *values, params = args
+        large = next((v for v in values if v.__class__ is np.ndarray and v.ndim), None)
+        if large is None or large.size < LARGE or not all(_goes_along(v, large.shape) for v in values):
+            return function(*args)
+        shape, size = large.shape, large.size
+        flat = [v.reshape(-1) if v.__class__ is np.ndarray and v.shape == shape else v for v in values]
         whole: list[Any] = []
-        for i in range(0, ct.size, BLOCK):
+        for i in range(0, size, BLOCK):
             parts = function(
                 *[v[i : i + BLOCK] if v.__class__ is np.ndarray and v.ndim else v for v in flat], params
             )
             if not whole:
-                whole = [np.empty(ct.size, part.dtype) if hasattr(part, "dtype") else None for part in parts]
+                whole = [np.empty(size, part.dtype) if hasattr(part, "dtype") else None for part in parts]
             for out, part in zip(whole, parts, strict=True):
                 if out is not None:
                     out[i : i + BLOCK] = part
