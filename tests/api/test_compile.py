@@ -281,11 +281,23 @@ def test_a_compiled_function_shows_its_name():
     assert repr(cr.compile(cr.sin)) == "<compiled sin>"
 
 
-def test_a_number_from_outside_stays_and_a_tensor_from_outside_is_read_anew():
+def test_a_name_that_comes_to_mean_another_number_or_tensor_is_another_signature():
     k, t = 2.0, cr.tensor(2.0)
     f = cr.compile(lambda x: k * x + t)
     assert f(1.0).item() == 4.0
     k = 5.0
     with cr.no_grad():
         t += 1
-    assert f(1.0).item() == 5.0
+    assert f(1.0).item() == 8.0
+    t = cr.tensor(100.0)
+    assert f(1.0).item() == 105.0
+
+
+OUTSIDE = cr.tensor(2.0)
+
+
+def test_a_global_name_may_come_to_mean_another_tensor(monkeypatch):
+    f = cr.compile(lambda x: OUTSIDE * x)
+    assert f(3.0).item() == 6.0
+    monkeypatch.setitem(globals(), "OUTSIDE", cr.tensor(5.0))
+    assert f(3.0).item() == 15.0

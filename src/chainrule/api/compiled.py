@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,10 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
         Function of tensors, arrays and numbers, or of dicts, lists, tuples and dataclasses of these, that returns such.
         Its shapes may not depend on numbers, and Python's `if` cannot look at them: ``where(condition, a, b)``
         chooses. Whole numbers, truth values, strings and None are fixed: another one is another signature.
-        A tensor from outside is read anew in every call, so its numbers may change; a Python number from outside, and
-        which tensor a name means, stay as they were in the first. `f` may change
-        such tensors in place (``w -= …`` under no_grad) and call ``backward``, as a step of a
-        descent does: then no gradient flows through its results.
+        A tensor from outside is read anew in every call, so its numbers may change. Where a name that `f` itself uses
+        comes to mean another tensor or number, that is another signature; attributes, items of lists, and names of the
+        functions that it calls stay as they were. `f` may change tensors in place (``w -= …`` under no_grad) and call
+        ``backward``, as a step of a descent does: then no gradient flows through its results.
 
     Returns
     -------
@@ -85,6 +86,12 @@ class Compiled:
     def __init__(self, f: Callable[..., Any]) -> None:
         functools.update_wrapper(self, f)
         self._f = f
+        code = getattr(f, "__code__", None)
+        self._cells = getattr(f, "__closure__", None) or ()
+        self._globals = getattr(f, "__globals__", {})
+        # names that are modules or functions now are left out: they cost a look-up in every call
+        self._names = [n for n in (code.co_names if code else ()) if not callable(self._globals.get(n, len))
+                       and not isinstance(self._globals[n], ModuleType)]  # fmt: skip
         self._known: dict[Any, _Executable] = {}
         self._latest: _Executable | None = None
 
@@ -94,7 +101,7 @@ class Compiled:
             (args, len(args)) if not kwargs and all(map(_is_leaf, args)) else trees.flatten((args, kwargs))
         )
         grad = current().grad  # what is recorded without gradients is cut off from them
-        tensors, key = [], [spec, grad]
+        tensors, key = [], [spec, grad, *self._outside()]
         for a in leaves:
             if not isinstance(a, _ARRAYS):
                 key.append((a.__class__, a))
@@ -120,6 +127,16 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {getattr(self._f, '__qualname__', repr(self._f))}>"
+
+    def _outside(self) -> list[Any]:
+        """What the names mean that the function uses from outside: which tensor, which number."""
+        found: list[Any] = [_meaning(self._globals.get(name)) for name in self._names]
+        for cell in self._cells:
+            try:
+                found.append(_meaning(cell.cell_contents))
+            except ValueError:  # not filled yet
+                found.append(None)
+        return found
 
     def __get__(self, owner: Any, kind: Any = None) -> Any:
         return self if owner is None else functools.partial(self, owner)
@@ -156,6 +173,13 @@ class Compiled:
     def asm(self) -> str:
         """The machine code of the latest arguments, as text."""
         return self._made().function.program.module.assembly
+
+
+def _meaning(v: Any) -> Any:
+    """A value from outside, as a part of a signature: which tensor or array it is, or which number."""
+    if isinstance(v, Handle | np.ndarray):
+        return id(v)
+    return (v.__class__, v) if v.__class__ in (float, int, bool, str) else None
 
 
 def _is_leaf(a: Any) -> bool:
