@@ -196,3 +196,9 @@ def test_an_index_array_may_be_written_to_after_its_use(pick):
     i[:] = 2
     y.sum().backward()
     assert x.grad.tolist() == [1, 1, 0]
+
+
+def test_picked_entries_lie_in_order_so_that_view_takes_them():
+    x = cr.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    picked = x[0:, cr.tensor([-2, -2])]
+    assert picked.view(1, -1).tolist() == [[1.0, 1.0, 4.0, 4.0]]

@@ -39,7 +39,10 @@ def numpy_key(spec: Spec, index: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _index(x: Any, *index: Any, spec: Spec) -> Any:
-    return np.asarray(x)[numpy_key(spec, index)]
+    out = np.asarray(x)[numpy_key(spec, index)]
+    return (
+        np.ascontiguousarray(out) if index and out.ndim else out
+    )  # NumPy may lay out the picked entries otherwise
 
 
 def _index_type(x: Any, *index: Any, spec: Spec) -> Any:
