@@ -79,8 +79,7 @@ def _numpy_modules() -> tuple[Any, Any]:
 
 def _race(contenders: dict[str, Thunk | None], rtol: float = 1e-9) -> Contenders:
     """The first that is there and not ours is the reference."""
-    name = "C++" if contenders["C++"] else "eager"
-    reference = contenders[name]
+    reference = contenders["C++"] or contenders["eager"] or contenders["chainrule"]
     assert reference is not None
     expected = tuple(np.array(a) for a in reference())
     scale = max(float(np.max(np.abs(a))) for a in expected[1:])
@@ -190,7 +189,7 @@ def _kmeans(k: int, n: int, d: int) -> Contenders:
         "torch": _kmeans_torch(centres, points),
         "jax": _kmeans_jax(centres, points),
         "C++": _by_hand("kmeans", [points, centres, n, k, d], [centres.shape] * 2),
-        "eager": lambda: ours(*given),
+        "eager": (lambda: ours(*given)) if k * n * d < 10**7 else None,  # its arrays would not fit beside torch's
     })  # fmt: skip
 
 
