@@ -268,7 +268,9 @@ def test_a_replay_of_the_tape_agrees_with_the_slope(steps: Any, point: Any) -> N
     leaves, out = build(steps, point)
     out.backward()
     found = central_difference(out.grad_fn, leaves[0].n)
-    told = found is not None  # None: two step sizes disagree, as where the slope is 0 and the third derivative large
+    told = (
+        found is not None
+    )  # None: two step sizes disagree, as where the slope is 0 and the third derivative large
     if told and abs(out.item()) < 1e6 and not any(name in ("relu", "abs") for name, _, _ in steps):
         assert found == pytest.approx(leaves[0].grad.item(), rel=1e-4, abs=1e-4)
 
