@@ -5,8 +5,8 @@ import pytest
 
 import chainrule as cr
 from chainrule.codegen import jit
-from chainrule.codegen.plan import Gemm, Phase
 from chainrule.codegen.program import Program
+from chainrule.codegen.steps import Gemm, Phase
 from chainrule.codegen.views import leading
 from chainrule.transforms.reverse import vjp
 from tests.codegen.test_program import check

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.codegen import jit
-from chainrule.codegen.plan import Call, Phase
 from chainrule.codegen.program import Program
+from chainrule.codegen.steps import Call, Phase
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.evaluate import evaluate
 from chainrule.ir.graph import Graph

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen import jit, threads
-from chainrule.codegen.emit import Slots, Writer
+from chainrule.codegen.emit import Writer
 from chainrule.codegen.expand import expand
-from chainrule.codegen.plan import Call, Gemm, Kernel, Phase, Plan
+from chainrule.codegen.memory import Slots
+from chainrule.codegen.plan import Plan
+from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.ir.graph import Graph, Var
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce

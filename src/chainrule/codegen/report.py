@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.codegen.plan import Call, Gemm, Kernel, Phase, Plan
+from chainrule.codegen.plan import Plan
+from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.ir.graph import Var
 
 

@@ -1,0 +1,238 @@
+"""One kernel as LLVM text: loops, the scalar body, reductions."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal, where
+from chainrule.codegen.memory import Memory, Slots, function, kind_of
+from chainrule.codegen.plan import Plan
+from chainrule.codegen.reading import REDUCTIONS, operands
+from chainrule.codegen.scalar import lower
+from chainrule.codegen.steps import Kernel, Output, Phase
+from chainrule.codegen.views import Axis, Terms, is_view
+from chainrule.ir.graph import Equation, Var
+
+LANES = {64: 8, 32: 16}  # of vectors; LLVM splits them on narrower machines
+_UNROLL = 4  # rounds of a reduction that are written out
+
+_START = {
+    "add": 0.0,
+    "maximum": -float("inf"),
+    "minimum": float("inf"),
+    "logical_or": False,
+    "logical_and": True,
+}
+_ACROSS = {
+    "add": "fadd",
+    "maximum": "fmaximum",
+    "minimum": "fminimum",
+    "logical_or": "or",
+    "logical_and": "and",
+}
+
+
+class KernelWriter(Memory):
+    """One kernel → the text of a function `@NAME(ptr %table, i64 %begin, i64 %start, i64 %len)`."""
+
+    def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
+        self.kernel = kernel
+        lanes = LANES[8 * plan.dtype.itemsize] * (4 if kernel.multiplies(plan.made) else 1)
+        block = Block(plan.dtype, lanes if kernel.vector else 1)
+        super().__init__(plan, slots, phase, block, kernel.axes[-1] if kernel.vector else None)
+        extent = kernel.axes[-1].extent if kernel.vector else 0
+        self.partial = bool(kernel.vector and extent % self.b.lanes)
+        self.memo: dict[tuple[Var, Terms], Value] = {}
+        self.mask: Value | None = None
+
+    def text(self, name: str) -> str:
+        outer = self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes
+        self._nest(list(outer))
+        lines = self.b.levels[0].lines
+        return function(name, lines)
+
+    # --- loops -------------------------------------------------------------------------------------
+
+    def _nest(self, outer: list[Axis]) -> None:
+        if not outer:
+            self._innermost()
+            return
+
+        def body(i: Index) -> list[Value]:
+            self.at[outer[0]] = i
+            self._nest(outer[1:])
+            return []
+
+        self.b.loop(Index(str(outer[0].extent)), 1, [], body)
+
+    def _innermost(self) -> None:
+        summed = [o for o in self.kernel.outputs if o.combine is not None]
+        start = [self.b.value(_START[o.combine], kind_of(o.var)) for o in summed]  # type: ignore[index]
+        if not self.kernel.vector:
+            self._write_all(start)
+            return
+
+        def body(i: Index, *so_far: Value) -> list[Value]:
+            assert self.samples is not None
+            self.at[self.samples] = i
+            self.mask = self._lanes_inside(i) if self.partial else None
+            return self._write_all(so_far)
+
+        ends = self.b.loop(Index("%len"), self.b.lanes, start, body)
+        for o, v in zip(summed, ends, strict=True):
+            self._join(o, v)
+
+    def _write_all(self, so_far: Sequence[Value]) -> list[Value]:
+        """Compute every output at the current entry: stores, and what the summed ones have become."""
+        found, rest = [], iter(so_far)
+        for o in self.kernel.outputs:
+            if o.combine is None:
+                v = self._define(self.plan.made[o.var], o.idx)
+                self.memo[o.var, o.idx] = v
+                self.store(o.var, o.idx, v)
+                continue
+            v = self._product(o)
+            before = next(rest)
+            if self.mask is not None:
+                v = where(self.mask, v, self.b.value(_START[o.combine], v.kind))
+            found.append(lower(self.b, o.combine, before, v))
+        return found
+
+    def _product(self, o: Output) -> Value:
+        first, *others = [self.pull(v, idx) for v, idx in o.factors]
+        return functools.reduce(lambda x, y: x * y, others, first)
+
+    def _lanes_inside(self, i: Index) -> Value:
+        """Which lanes are samples: the last vector of a row may reach beyond it."""
+        b, bits = self.b, self.b.bits
+        left = b.named(f"sub i64 %len, {i.name}", i.level)
+        left = left if bits == 64 else b.named(f"trunc i64 {left} to i32", i.level)
+        t = b.types["whole"]
+        one = b.named(f"insertelement {t} poison, i{bits} {left}, i32 0", i.level)
+        every = b.named(f"shufflevector {t} {one}, {t} poison, <{b.lanes} x i32> zeroinitializer", i.level)
+        lanes = "<" + ", ".join(f"i{bits} {k}" for k in range(b.lanes)) + ">"
+        return Value(b, b.named(f"icmp slt {t} {lanes}, {every}", i.level), TRUTH, i.level)
+
+    def _join(self, o: Output, v: Value) -> None:
+        """Add what the vectors found to the entry in memory; the first time there is nothing yet."""
+        b, level, combine = self.b, len(self.b.levels) - 1, o.combine
+        assert combine is not None
+        kind = b.real if v.kind == REAL else "i1"
+        fn = f"llvm.vector.reduce.{_ACROSS[combine]}.{b.suffix}{f'f{b.bits}' if v.kind == REAL else 'i1'}"
+        lead, flag = (f"{kind} {literal(-0.0, b.dtype)}, ", "reassoc ") if combine == "add" else ("", "")
+        t = b.types[v.kind]
+        b.declared[fn] = f"declare {kind} @{fn}({f'{kind}, ' if lead else ''}{t})"
+        total = b.fresh()
+        b.line(f"{total} = call {flag}{kind} @{fn}({lead}{t} {v.name})", level)
+        address = self.address(o.var, o.idx)[0]
+        memory = kind if v.kind == REAL else "i8"
+        old, new, out = b.fresh(), b.fresh(), b.fresh()
+        b.line(f"{old} = load {memory}, ptr {address.name}", level)
+        if v.kind == TRUTH:
+            wide = b.fresh()
+            b.line(f"{wide} = zext i1 {total} to i8", level)
+            total = wide
+        b.line(f"{new} = {self._scalar(combine, old, total, memory)}", level)
+        b.line(f"{out} = select i1 {self._first_time(o, level)}, {memory} {total}, {memory} {new}", level)
+        b.line(f"store {memory} {out}, ptr {address.name}", level)
+
+    def _scalar(self, combine: str, x: str, y: str, t: str) -> str:
+        op = _ACROSS[combine]
+        if op in ("fadd", "or", "and"):
+            return f"{op} {t} {x}, {y}"
+        fn = f"llvm.{op[1:]}.f{self.b.bits}"
+        self.b.declared[fn] = f"declare {t} @{fn}({t}, {t})"
+        return f"call {t} @{fn}({t} {x}, {t} {y})"
+
+    def _first_time(self, o: Output, level: int) -> str:
+        """Whether nothing was added to the entry yet: the first tile, and the first round of every summed loop."""
+        b = self.b
+        kept = {axis for axis, _, _ in o.idx}
+        first = b.named("icmp eq i64 %start, %begin", 0)
+        for a in self.kernel.axes[:-1]:
+            if a not in kept:
+                here = b.named(f"icmp eq i64 {self.at[a].name}, 0", self.at[a].level)
+                both = b.fresh()
+                b.line(f"{both} = and i1 {first}, {here}", level)
+                first = both
+        return first
+
+    # --- values ------------------------------------------------------------------------------------
+
+    def pull(self, v: Var, idx: Terms) -> Value:
+        """Entry `idx` of a value: read from memory if it is kept there, else computed."""
+        key = (v, idx)
+        found = self.memo.get(key)
+        if found is None or found.level >= len(self.b.levels):
+            found = self.memo[key] = self._load_or_define(v, idx)
+        return found
+
+    def _load_or_define(self, v: Var, idx: Terms) -> Value:
+        number = self.plan.graph.constants.get(v)
+        if number is not None and number.ndim == 0:
+            return self.b.value(number.item(), kind_of(v))
+        if self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
+            return self.load(v, idx)
+        return self._define(self.plan.made[v], idx)
+
+    def _define(self, e: Equation, idx: Terms) -> Value:
+        if is_view(e) or (e.name == "reshape"):
+            ((x, moved),) = operands(e, idx)
+            return self.pull(x, moved)
+        if e.name in REDUCTIONS:
+            return self._reduce(REDUCTIONS[e.name], operands(e, idx), idx, kind_of(e.outs[0]))
+        if e.name == "dot_general":
+            return self._reduce("add", operands(e, idx), idx, REAL)
+        if e.name == "zeros":
+            return self.b.value(0.0, kind_of(e.outs[0]))
+        if e.name in ("cast", "cast_like"):
+            return self._cast(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
+        return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
+
+    def _cast(self, v: Value, kind: str) -> Value:
+        if v.kind == kind:
+            return v
+        return lower(self.b, "where", v, 1.0, 0.0) if kind == REAL else v != 0.0
+
+    def _reduce(self, combine: str, reads: Sequence[tuple[Var, Terms]], idx: Terms, kind: str) -> Value:
+        """Σ (or the largest …) over the loops that `reads` run along and `idx` does not."""
+        outside = {axis for axis, _, _ in idx}
+        axes = list(
+            dict.fromkeys(a for _, ts in reads for a, _, _ in ts if a is not None and a not in outside)
+        )
+        factors = [list(ts) for _, ts in reads]
+
+        def term(acc: Value | None) -> Value:
+            values = [self.pull(v, tuple(ts)) for (v, _), ts in zip(reads, factors, strict=True)]
+            if len(values) == 2:
+                return values[0] * values[1] if acc is None else fma(values[0], values[1], acc)
+            return values[0] if acc is None else lower(self.b, combine, acc, values[0])
+
+        def over(rest: list[Axis], acc: Value | None) -> Value:
+            if not rest:
+                return term(acc)
+            axis, *inner = rest
+            if axis.extent <= _UNROLL:
+                return self._written_out(axis, factors, lambda so_far: over(inner, so_far), acc)
+            start = self.b.value(_START[combine], kind) if acc is None else acc
+
+            def body(i: Index, so_far: Value) -> list[Value]:
+                self.at[axis] = i
+                return [over(inner, so_far)]
+
+            return self.b.loop(Index(str(axis.extent)), 1, [start], body)[0]
+
+        return over(axes, None)
+
+    def _written_out(self, axis: Axis, factors: list[list[Any]], once: Any, acc: Value | None) -> Value:
+        before = [list(ts) for ts in factors]
+        for k in range(axis.extent):
+            for ts, old in zip(factors, before, strict=True):
+                ts[:] = [(None, 0, s * k + o) if a is axis else (a, s, o) for a, s, o in old]
+            acc = once(acc)
+        for ts, old in zip(factors, before, strict=True):
+            ts[:] = old
+        assert acc is not None
+        return acc

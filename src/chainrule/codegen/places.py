@@ -1,0 +1,312 @@
+"""Where the values of a graph are kept, and in which phase they are made.
+
+Every value has a place:
+    inline   computed again wherever it is read (register)
+    tile     kept for one tile of samples
+    whole    an array
+    sum      an array into which the tiles are summed (or whose largest entry they find)
+A reduction over the samples whose result is read along the samples again ends a phase: the next phase goes through
+the tiles once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.codegen.reading import (
+    REDUCTIONS,
+    Read,
+    axes_of,
+    dot_axes,
+    factors_of,
+    operands,
+    real_dtype,
+    room,
+    why_called,
+)
+from chainrule.codegen.samples import SampleAxis, staged
+from chainrule.codegen.views import Axis, Terms, by_axis, identity, is_view, leading, strides, tile_strides
+from chainrule.ir.graph import Equation, Graph, Var
+
+_CHEAP = frozenset(
+    """
+    add sub mul neg abs maximum minimum clamp relu where cast cast_like eq ne lt le gt ge logical_and logical_or
+    logical_xor logical_not isnan isinf isfinite sign copysign floor ceil trunc round zeros
+    """.split()  # noqa: SIM905
+)
+_PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
+_SMALL = 40  # operations: what is inlined twice is not longer
+
+
+class Places:
+    """What is known of the values of a graph.
+
+    places
+        Var -> "whole" or "sum".
+    tiles
+        Phase -> what is kept in its tiles.
+    """
+
+    def __init__(self, graph: Graph, long: int) -> None:
+        graph = staged(graph, long)
+        self.graph = graph
+        self.made = {v: e for e in graph.equations for v in e.outs}
+        self.dtype = real_dtype(graph)
+        self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
+        self.axis = SampleAxis(graph, self.calls, long)
+        self.products = {e for e in graph.equations if e not in self.calls and self._is_product(e)}
+        self.places: dict[Var, str] = {}
+        self.tiles: dict[int, set[Var]] = {}
+        self.kept: set[Var] = set()  # in the tiles of every phase that reads them
+        self.ready: dict[Var, int] = {}
+        self._order = {e: k for k, e in enumerate(graph.equations)}
+        self._time()
+        self._place()
+
+    # --- what is known of a value ------------------------------------------------------------------
+
+    def is_array(self, v: Var) -> bool:
+        """Whether a value is an array from the beginning: an input or a constant."""
+        return v not in self.made
+
+    def is_tiled(self, v: Var) -> bool:
+        return self.axis.dim(v) is not None
+
+    def sums_samples(self, e: Equation) -> bool:
+        """Whether an equation reduces over the samples."""
+        if e in self.calls or self.is_tiled(e.outs[0]) or is_view(e):
+            return False
+        if e.name in REDUCTIONS:
+            return self.axis.dim(e.inputs[0]) in axes_of(e) if self.is_tiled(e.inputs[0]) else False
+        if e.name == "dot_general":
+            return any(self.axis.dim(v) in c for v, c in zip(e.inputs, e.params["contract"], strict=True))
+        return False
+
+    def _elsewhere(self, e: Equation) -> list[Var]:
+        """Values along the samples that an equation reads at other samples than its own: they are whole before it."""
+        if e in self.calls or self.sums_samples(e):
+            return []
+        return [v for v in self.axis.elsewhere(e) if not self.is_array(v)]
+
+    def _is_product(self, e: Equation) -> bool:
+        """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
+        if e.name != "dot_general":
+            return False
+        _, free_x, free_y, contracted = dot_axes(e)
+        if len(free_x) != 1 or len(free_y) != 1 or len(contracted) != 1:
+            return False
+        along = [self.axis.dim(v) for v in e.inputs]
+        (cx, cy), (bx, by) = e.params["contract"], e.params["batch"]
+        if along[0] in bx or along[1] in by or along == [None, None]:
+            return False
+        if self.sums_samples(e):
+            return along == [cx[0], cy[0]] and free_x[0].extent * free_y[0].extent >= _PRODUCT
+        if None not in along:
+            return False
+        other = free_x[0] if along[0] is None else free_y[0]
+        return other.extent * contracted[0].extent >= _PRODUCT
+
+    def _time(self) -> None:
+        """Phase of each value: in which it can be computed, along the samples, or before which it is there."""
+        for v in (*self.graph.inputs, *self.graph.constants):
+            self.ready[v] = 0
+        for e in self.graph.equations:
+            latest = max((self.ready[v] for v in e.inputs), default=0)
+            if e in self.calls:
+                latest = max(
+                    (self.ready[v] + (self.is_tiled(v) and not self.is_array(v)) for v in e.inputs), default=0
+                )
+            elif self.sums_samples(e) or (
+                not self.is_tiled(e.outs[0])
+                and any(self.is_tiled(v) and not self.is_array(v) for v in e.inputs)
+            ):
+                latest += 1
+            else:
+                latest = max([latest, *(self.ready[v] + 1 for v in self._elsewhere(e))])
+            self.ready.update(dict.fromkeys(e.outs, latest))
+
+    # --- places ------------------------------------------------------------------------------------
+
+    def _place(self) -> None:
+        """Whole arrays first; then, phase by phase, what is kept for a tile."""
+        for v in self.graph.outputs:
+            if not self.is_array(v):
+                self._keep(v)
+        for e in self.graph.equations:
+            if e in self.calls:
+                for v in e.outs:
+                    self.places[v] = "whole"
+                for v in e.inputs:
+                    self._keep(v)
+            elif self.sums_samples(e):
+                self.places[e.outs[0]] = "sum"
+            elif e.name == "reshape" and not is_view(e):
+                self._keep(e.inputs[0])
+            for v in self._elsewhere(e):
+                self._keep(v)
+        for e in [e for e in self.graph.equations if e in self.products]:
+            self._place_product(e)
+        uses = self._uses(self.graph.equations)
+        for e in self.graph.equations:
+            v = e.outs[0]
+            if v in self.places or v in self.kept or e in self.calls or is_view(e):
+                continue
+            readers = uses.get(v, [])
+            if self.is_tiled(v):
+                later = [r for r, _ in readers if self._phase_of(r) > self.ready[v]]
+                if any(self._reads_elsewhere(r, v) for r, _ in readers) or (later and self._is_heavy(e)):
+                    self.places[v] = "whole"
+            elif self._worth_keeping(e, readers) or any(
+                self.is_tiled(r.outs[0]) or self.sums_samples(r) for r, _ in readers
+            ):
+                self.places[v] = "whole"
+        for p in range(max(self.ready.values(), default=0) + 1):
+            self._place_tiles(p)
+
+    def _place_product(self, e: Equation) -> None:
+        """Memory for the factors of a product; where BLAS cannot read them it is computed by loops."""
+        _, m, n, k, left, right = factors_of(e)
+        copies = []
+        for read, rows, columns in ((left, m, k), (right, k, n)):
+            if self._is_matrix(*self._behind(read), rows, columns):
+                continue
+            if self.is_tiled(read[0]) or not self._is_matrix(*read, rows, columns):
+                self.products.discard(e)
+                return
+            copies.append(read[0])
+        self.places.update(dict.fromkeys(copies, "whole"))
+        for v in e.inputs:
+            base = self.behind(v)
+            if not self.is_array(base):
+                self._tile(base) if self.is_tiled(base) else self._keep(base)
+        if self.is_tiled(e.outs[0]):
+            self._tile(e.outs[0])
+
+    def _is_matrix(self, v: Var, idx: Terms, rows: Axis, columns: Axis) -> bool:
+        """Whether BLAS can read a matrix of a value in the place that the value will have."""
+        where = self.axis.dim(v)
+        if where is None or self.is_array(v) or v in self.places:
+            places = strides(v.shape)
+        else:
+            places = tile_strides(v.shape, where, self.axis.extent)
+        by, _ = by_axis(idx, places)
+        return leading(rows.extent, columns.extent, by.get(rows, 0), by.get(columns, 0)) is not None
+
+    def _tile(self, v: Var) -> None:
+        """A place in the tiles for v, unless it is an array."""
+        if v not in self.places:
+            self.kept.add(v)
+
+    def _keep(self, v: Var) -> None:
+        """An array for v; for what a view is made of, if v is one that cannot be read otherwise."""
+        if not self.is_array(v):
+            self.places[v] = "sum" if self.sums_samples(self.made[v]) else "whole"
+
+    def _phase_of(self, e: Equation) -> int:
+        """The phase in which an equation runs, if it is along the samples or reduces over them."""
+        v = e.outs[0]
+        return self.ready[v] - (self.sums_samples(e))
+
+    def _reads_elsewhere(self, r: Equation, v: Var) -> bool:
+        """Whether a reader of a value along the samples is not itself along them: it looks at other entries."""
+        return not (self.is_tiled(r.outs[0]) or self.sums_samples(r))
+
+    def _is_heavy(self, e: Equation) -> bool:
+        """Whether computing a value again would repeat a reduction."""
+        stack, seen = [e], {e}
+        while stack:
+            f = stack.pop()
+            if f.name in REDUCTIONS or f.name == "dot_general":
+                return True
+            for v in f.inputs:
+                g = self.made.get(v)
+                if g is not None and g not in seen and v not in self.places and g not in self.calls:
+                    seen.add(g)
+                    stack.append(g)
+        return False
+
+    def _worth_keeping(self, e: Equation, readers: Sequence[tuple[Equation, bool]]) -> bool:
+        """Whether a value is kept rather than computed again where it is read."""
+        if any(repeated for _, repeated in readers):
+            return True
+        several = len({id(r) for r, _ in readers}) > 1
+        if e.name in REDUCTIONS or e.name == "dot_general":
+            return several or any(r.name in REDUCTIONS or r.name == "dot_general" for r, _ in readers)
+        return several and (e.name not in _CHEAP or self._is_heavy(e) or self._size(e) > _SMALL)
+
+    def _size(self, e: Equation) -> int:
+        """Operations that inlining a value repeats, counted up to a little over _SMALL."""
+        count, stack, seen = 0, [e], {e}
+        while stack and count <= _SMALL:
+            f = stack.pop()
+            count += 1
+            for v in f.inputs:
+                g = self.made.get(v)
+                if g is not None and g not in seen and v not in self.places:
+                    seen.add(g)
+                    stack.append(g)
+        return count
+
+    def _uses(self, equations: Sequence[Equation]) -> dict[Var, list[tuple[Equation, bool]]]:
+        """Who reads a value, views looked through, and whether it is repeated on the way."""
+        found: dict[Var, list[tuple[Equation, bool]]] = {}
+        for e in equations:
+            if is_view(e) and e not in self.calls:
+                continue
+            times = room(e)
+            for v in e.inputs:
+                base = self.behind(v)
+                found.setdefault(base, []).append((e, base.type.size < times))
+        return found
+
+    def behind(self, v: Var) -> Var:
+        """The value that a chain of views looks at."""
+        return self._behind((v, identity([Axis(n) for n in v.shape])))[0]
+
+    def _behind(self, read: Read) -> Read:
+        """The value that a chain of views looks at, and at which entry."""
+        v, idx = read
+        while (
+            v in self.made
+            and is_view(self.made[v])
+            and self.made[v] not in self.calls
+            and v not in self.places
+        ):
+            ((v, idx),) = operands(self.made[v], idx)
+        return v, idx
+
+    def _place_tiles(self, p: int) -> None:
+        """What is kept in the tiles of phase p: seen backwards from what the phase must produce."""
+        needed: set[Equation] = set()
+        stack = [e for e in self.graph.equations if self.is_root(e, p)]
+        while stack:
+            e = stack.pop()
+            if e in needed:
+                continue
+            needed.add(e)
+            for v in e.inputs:
+                g = self.made.get(v)
+                if (
+                    g is not None
+                    and self.is_tiled(v)
+                    and g not in self.calls
+                    and not (v in self.places and self.ready[v] < p)
+                ):
+                    stack.append(g)
+        order = sorted(needed, key=self._order.__getitem__)
+        uses = self._uses(order)
+        self.tiles[p] = {
+            e.outs[0] for e in order
+            if self.is_tiled(e.outs[0]) and e.outs[0] not in self.places and not is_view(e)
+            and (e.outs[0] in self.kept or self._worth_keeping(e, uses.get(e.outs[0], [])))
+        }  # fmt: skip
+
+    def is_root(self, e: Equation, p: int) -> bool:
+        v = e.outs[0]
+        if e in self.calls or v not in self.places:
+            return False
+        if self.sums_samples(e):
+            return self.ready[v] == p + 1
+        return self.is_tiled(v) and self.ready[v] == p and self.places[v] == "whole"
+
+    # --- kernels -----------------------------------------------------------------------------------

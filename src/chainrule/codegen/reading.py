@@ -1,0 +1,119 @@
+"""What equations read: which entries of their inputs meet in an entry of the output, and what has no kernel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.codegen.scalar import LOWER, ON_TRUTH
+from chainrule.codegen.views import FLAT, Axis, Terms, identity, is_view, reduced, strides, through
+from chainrule.ir.graph import Equation, Graph, Var
+
+REDUCTIONS = {"sum": "add", "amax": "maximum", "amin": "minimum", "any": "logical_or", "all": "logical_and"}
+
+Read = tuple[Var, Terms]
+
+
+def why_called(e: Equation, dtype: np.dtype) -> str | None:
+    """Why no kernel computes an equation (None: one does)."""
+    if len(e.outs) != 1:
+        return "it has several outputs"
+    for v in (*e.inputs, *e.outs):
+        if v.dtype != dtype and v.dtype != np.bool_:
+            return f"its values are {v.dtype}, and kernels are for {dtype}"
+    if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
+        return "it has no entries"
+    if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
+        return f"{e.name} of truth values has no lowering"
+    if e.primitive.kind == "elementwise" and e.name in (*LOWER, "cast", "cast_like"):
+        return None
+    if (
+        e.name in REDUCTIONS
+        or e.name in ("dot_general", "zeros", "cast_like", "cast", "reshape")
+        or is_view(e)
+    ):
+        return None
+    return f"{e.name} has no lowering"
+
+
+def _reads_truth(e: Equation) -> bool:
+    """Whether an equation reads truth values where most have numbers: not as the condition of a choice."""
+    return any(v.dtype == np.bool_ for v in (e.inputs[1:] if e.name == "where" else e.inputs))
+
+
+def real_dtype(graph: Graph) -> np.dtype:
+    """float32 for a program of float32 numbers, else float64."""
+    kinds = {v.dtype for e in graph.equations for v in e.outs if v.dtype.kind == "f"}
+    return np.dtype(np.float32) if kinds == {np.dtype(np.float32)} else np.dtype(np.float64)
+
+
+def axes_of(e: Equation) -> tuple[int, ...]:
+    axis = e.params["axis"]
+    return (axis,) if isinstance(axis, int) else tuple(axis)
+
+
+def dot_axes(e: Equation) -> tuple[list[Axis], list[Axis], list[Axis], list[Axis]]:
+    """Loops of a product: batch, free of x, free of y, contracted."""
+    x, y = e.inputs
+    (cx, cy), (bx, by) = e.params["contract"], e.params["batch"]
+    free = lambda v, c, b: [Axis(n) for k, n in enumerate(v.shape) if k not in c and k not in b]
+    return [Axis(x.shape[k]) for k in bx], free(x, cx, bx), free(y, cy, by), [Axis(x.shape[k]) for k in cx]
+
+
+def dot_idx(e: Equation, idx: Terms, contracted: Terms) -> tuple[Terms, Terms]:
+    """The entries of both factors that meet in entry `idx` of the product."""
+    x, y = e.inputs
+    contract, batch = e.params["contract"], e.params["batch"]
+    nb = len(batch[0])
+    free_x = len(x.shape) - nb - len(contract[0])
+    found = []
+    for v, c, b, rest in (
+        (x, contract[0], batch[0], idx[nb : nb + free_x]),
+        (y, contract[1], batch[1], idx[nb + free_x :]),
+    ):
+        free = iter(rest)
+        found.append(tuple(idx[b.index(k)] if k in b else contracted[c.index(k)] if k in c else next(free)
+                           for k in range(len(v.shape))))  # fmt: skip
+    return found[0], found[1]
+
+
+def factors_of(e: Equation) -> tuple[list[Axis], Axis, Axis, Axis, Read, Read]:
+    """Loops and factors of a product of matrices: batch, m, n, k, left[…, m, k] and right[…, k, n]."""
+    batch, (m,), (n,), (k,) = dot_axes(e)
+    left, right = zip(e.inputs, dot_idx(e, identity([*batch, m, n]), identity([k])), strict=True)
+    return batch, m, n, k, left, right
+
+
+def _flat(e: Equation, idx: Terms) -> Terms:
+    """An entry of a reshaped array by its place in memory, which is kept in C order: FLAT, then terms in entries."""
+    places = strides(e.params["shape"])
+    return (
+        FLAT,
+        *[(axis, step * s, offset * s) for (axis, step, offset), s in zip(idx, places, strict=True)],
+    )
+
+
+def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
+    """Which entries of its inputs entry `idx` of an equation reads; reductions read along loops of their own."""
+    if is_view(e):
+        moved = through(e, idx)
+        assert moved is not None
+        return [(e.inputs[0], moved)]
+    if e.name == "reshape":
+        return [(e.inputs[0], _flat(e, idx))]
+    if e.name in REDUCTIONS:
+        x, axis = e.inputs[0], axes_of(e)
+        axes = [Axis(x.shape[k]) for k in axis]
+        return [(x, reduced(idx, axes, axis, e.params.get("keepdims", False)))]
+    if e.name == "dot_general":
+        return list(zip(e.inputs, dot_idx(e, idx, identity(dot_axes(e)[3])), strict=True))
+    return [(v, idx) for v in e.inputs]
+
+
+def room(e: Equation) -> int:
+    """How often an equation computes with its operands."""
+    if e.name == "dot_general":
+        count = e.outs[0].type.size
+        for k in e.params["contract"][0]:
+            count *= e.inputs[0].shape[k]
+        return count
+    return max([v.type.size for v in (*e.inputs, *e.outs)], default=1)

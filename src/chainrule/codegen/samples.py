@@ -1,0 +1,148 @@
+"""The axis of the samples: the longest one that runs through a program."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Container, Iterator
+
+from chainrule.codegen.reading import operands, real_dtype, room, why_called
+from chainrule.codegen.views import Axis, identity, is_view
+from chainrule.ir.graph import Equation, Graph, Var
+
+
+def staged(graph: Graph, long: int) -> Graph:
+    """The graph in which arrays whose samples do not lie next to each other are read through a copy.
+
+    The copy is an equation like others: kept in the tiles where it is read repeatedly, inlined if not.
+    """
+    dtype = real_dtype(graph)
+    calls = {e for e in graph.equations if why_called(e, dtype) is not None}
+    axis = SampleAxis(graph, calls, long)
+    copies: dict[Var, Var] = {}
+    staged = Graph(graph.inputs, (), graph.outputs, graph.constants)
+
+    def copy(v: Var) -> None:
+        if axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype:
+            copies[v] = staged.emit("cast", v, dtype=dtype)
+
+    for v in (*graph.inputs, *graph.constants):
+        copy(v)
+    for e in graph.equations:
+        others = e.inputs if e in calls else axis.elsewhere(e)
+        inputs = tuple([v if v in others else copies.get(v, v) for v in e.inputs])
+        staged.equations.append(Equation(e.primitive, inputs, e.params, e.outs, e.source, e.reading))
+        if e in calls:
+            for v in e.outs:
+                copy(v)
+    return staged
+
+
+class SampleAxis:
+    """The longest axis that runs through the program: dimensions of values that go along with each other.
+
+    extent
+        Its length; 0: no axis is worth tiles.
+    """
+
+    def __init__(self, graph: Graph, calls: Container[Equation], long: int) -> None:
+        self._long = long
+        self._parent: dict[tuple[Var, int], tuple[Var, int]] = {}
+        for e in graph.equations:
+            if e not in calls:
+                for a, b in _ties(e):
+                    self._parent[self._root(a)] = self._root(b)
+        self._dims: dict[Var, int] = {}
+        self.extent = 0
+        best = self._heaviest(graph, calls)
+        if best is None:
+            return
+        for v in _values(graph):
+            for k, n in enumerate(v.shape):
+                if n > 1 and self._root((v, k)) == best:
+                    self._dims[v], self.extent = k, n
+
+    def dim(self, v: Var) -> int | None:
+        """Which dimension of a value is along the samples."""
+        return self._dims.get(v)
+
+    def elsewhere(self, e: Equation) -> list[Var]:
+        """What is along the samples and is read at other samples than that of the entry that is computed."""
+        (out,) = e.outs
+        axes = [Axis(n) for n in out.shape]
+        where = self.dim(out)
+        if e.name == "reshape" and not is_view(e):
+            x = e.inputs[0]
+            kept = where is not None and ((x, self.dim(x)), (out, where)) in _kept_dimensions(e)
+            return [x] if self.dim(x) is not None and not kept else []
+        here = None if where is None else (axes[where], 1, 0)
+        return [
+            v for v, idx in operands(e, identity(axes)) if (k := self.dim(v)) is not None and idx[k] != here
+        ]
+
+    def _root(self, d: tuple[Var, int]) -> tuple[Var, int]:
+        while (up := self._parent.get(d, d)) != d:
+            d = up
+        return d
+
+    def _heaviest(self, graph: Graph, calls: Container[Equation]) -> tuple[Var, int] | None:
+        """The class of dimensions that takes part in most of the work, once in each value."""
+        weights: dict[tuple[Var, int], list[int]] = {}
+        twice = set()
+        for v in _values(graph):
+            roots = [self._root((v, k)) for k, n in enumerate(v.shape) if n >= self._long]
+            twice.update(r for r in roots if roots.count(r) > 1)
+            for r in roots:
+                weights.setdefault(r, [0, 0, 0])
+        for e in graph.equations:
+            if e in calls:
+                continue
+            for r in {self._root((v, k)) for v in (*e.inputs, *e.outs) for k in range(len(v.shape))}:
+                if r in weights:
+                    weights[r][0] += room(e)
+        for v in graph.inputs:
+            for k in range(len(v.shape)):
+                r = self._root((v, k))
+                if r in weights:
+                    weights[r][1] += 1
+                    weights[r][2] += k == len(v.shape) - 1
+        usable = [r for r in weights if r not in twice]
+        return max(usable, key=weights.__getitem__, default=None)
+
+
+def _values(graph: Graph) -> Iterator[Var]:
+    yield from graph.inputs
+    yield from graph.constants
+    for e in graph.equations:
+        yield from e.outs
+
+
+def _ties(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
+    """Dimensions that an equation lets go along with each other: entry i of one meets entry i of the other."""
+    (out,) = e.outs
+    axes = [Axis(n) for n in out.shape]
+    if e.name == "reshape" and not is_view(e):
+        yield from _kept_dimensions(e)
+        return
+    of = {a: k for k, a in enumerate(axes)}
+    contracted: dict[Axis, list[tuple[Var, int]]] = {}
+    for v, idx in operands(e, identity(axes)):
+        for k, (axis, step, offset) in enumerate(idx):
+            if axis is None or v.shape[k] != axis.extent or step != 1 or offset != 0:
+                continue
+            if axis in of:
+                yield (v, k), (out, of[axis])
+            else:
+                contracted.setdefault(axis, []).append((v, k))
+    for ends in contracted.values():
+        yield from itertools.pairwise(ends)
+
+
+def _kept_dimensions(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
+    """Dimensions that a change of shape leaves alone: as many entries before them on both sides."""
+    (x,), (out,) = e.inputs, e.outs
+    before = {(math.prod(x.shape[:k]), n): k for k, n in enumerate(x.shape) if n > 1}
+    for k, n in enumerate(out.shape):
+        at = before.get((math.prod(out.shape[:k]), n))
+        if n > 1 and at is not None:
+            yield (x, at), (out, k)
