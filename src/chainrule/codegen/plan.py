@@ -75,8 +75,8 @@ class Plan(Places):
         """Chunks of a phase: as many as pay, as there are tiles, and as there is room for sums."""
         work = sum(room(self.made[o.var]) for k in phase.kernels for o in k.outputs)
         sums = sum(o.var.type.size for o in phase.sums)
-        room = _SUM_ENTRIES // sums if sums else _MOST_CHUNKS
-        return max(1, min(_MOST_CHUNKS, work // _CHUNK_WORK, -(-phase.samples // phase.tile), room))
+        most = _SUM_ENTRIES // sums if sums else _MOST_CHUNKS
+        return max(1, min(_MOST_CHUNKS, work // _CHUNK_WORK, -(-phase.samples // phase.tile), most))
 
     def _length(self, p: int) -> int:
         """Samples in a tile: whole vectors of the widest kernels, as many as the cache holds of what is kept."""
