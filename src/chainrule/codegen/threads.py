@@ -10,12 +10,14 @@ import functools
 import itertools
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule import config
 from chainrule.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _pool: ThreadPoolExecutor | None = None
 _wanted: int | None = None
@@ -75,6 +77,8 @@ def run(work: Callable[[int, int], None], chunks: int, workers: int) -> None:
 def _threads() -> ThreadPoolExecutor:
     global _pool
     if _pool is None:
+        from concurrent.futures import ThreadPoolExecutor  # with logging, 5 ms
+
         _pool = ThreadPoolExecutor(thread_name_prefix="chainrule")
     return _pool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from typing import Any
 
@@ -72,7 +73,7 @@ def array_of(data: Any, dtype: Any = None) -> np.ndarray:
         )
     _check_depth(data)
     inner = _contains(data)
-    if isinstance(data, np.ma.MaskedArray):
+    if _is_masked_array(data):
         data = dispatch.numeric(data)
     try:
         array = np.array(_numbers(data) if inner else data)
@@ -85,6 +86,11 @@ def array_of(data: Any, dtype: Any = None) -> np.ndarray:
     if dtype is None:
         dtype = _choose(data, array, bool(inner))
     return array.astype(as_dtype(dtype), copy=False)
+
+
+def _is_masked_array(data: Any) -> bool:
+    """Whether this is one of numpy.ma, which is slow to load: while it is not loaded there are none."""
+    return isinstance(data, np.ndarray) and "numpy.ma" in sys.modules and isinstance(data, np.ma.MaskedArray)
 
 
 def _check_depth(data: Any) -> None:
@@ -190,7 +196,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     check_device(device)
     if isinstance(data, Handle):
         return data if dtype is None else data.to(dtype)
-    if isinstance(data, np.ma.MaskedArray):
+    if _is_masked_array(data):
         data = dispatch.numeric(data)
     if (
         isinstance(data, np.ndarray)
