@@ -165,7 +165,7 @@ class KernelWriter(Memory):
         """Entry `idx` of a value: read from memory if it is kept there, else computed."""
         key = (v, idx)
         found = self.memo.get(key)
-        if found is None or found.level >= len(self.b.levels):
+        if found is None:
             found = self.memo[key] = self._load_or_define(v, idx)
         return found
 
@@ -208,7 +208,9 @@ class KernelWriter(Memory):
             values = [self.pull(v, tuple(ts)) for (v, _), ts in zip(reads, factors, strict=True)]
             if len(values) == 2:
                 return values[0] * values[1] if acc is None else fma(values[0], values[1], acc)
-            return values[0] if acc is None else lower(self.b, combine, acc, values[0])
+            if acc is None:
+                return values[0] + 0.0 if combine == "add" else values[0]  # a sum of -0 is 0
+            return lower(self.b, combine, acc, values[0])
 
         def over(rest: list[Axis], acc: Value | None) -> Value:
             if not rest:
@@ -222,7 +224,12 @@ class KernelWriter(Memory):
                 self.at[axis] = i
                 return [over(inner, so_far)]
 
-            return self.b.loop(Index(str(axis.extent)), 1, [start], body)[0]
+            (total,) = self.b.loop(Index(str(axis.extent)), 1, [start], body)
+            depth = len(
+                self.b.levels
+            )  # what was computed in the loop is not there in the next one over this axis
+            self.memo = {k: v for k, v in self.memo.items() if v.level < depth}
+            return total
 
         return over(axes, None)
 

@@ -47,7 +47,8 @@ def _sign(x: Value) -> Value:
 
 
 def _clamp(x: Value, *, lo: float, hi: float) -> Value:
-    return where(x > hi, hi, where(x < lo, lo, x))
+    raised = where(x <= lo, lo, x)  # then the upper end: it wins where lo > hi
+    return where(raised >= hi, hi, raised)
 
 
 LOWER: dict[str, Callable[..., Value]] = {
