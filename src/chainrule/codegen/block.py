@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-REAL, WHOLE, TRUTH = "real", "whole", "truth"
+# WHOLE numbers are as wide as the real ones (their bits), LONG ones have 64 bits: integers of a program.
+REAL, WHOLE, LONG, TRUTH = "real", "whole", "long", "truth"
 
 
 class Value:
-    """A vector of real numbers, of whole numbers as wide as these, or of truth values."""
+    """A vector of real numbers, of whole numbers, or of truth values."""
 
     __slots__ = ("block", "kind", "level", "name")
 
@@ -41,10 +42,10 @@ class Value:
         return self._with("fsub" if self.kind == REAL else "sub", y, reverse=True)
 
     def __mul__(self, y: Any) -> Value:
-        return self._with("fmul", y)
+        return self._with("fmul" if self.kind == REAL else "mul", y)
 
     def __rmul__(self, y: Any) -> Value:
-        return self._with("fmul", y, reverse=True)
+        return self._with("fmul" if self.kind == REAL else "mul", y, reverse=True)
 
     def __truediv__(self, y: Any) -> Value:
         return self._with("fdiv", y)
@@ -53,6 +54,8 @@ class Value:
         return self._with("fdiv", y, reverse=True)
 
     def __neg__(self) -> Value:
+        if self.kind != REAL:
+            return self._with("sub", 0, reverse=True)
         return self.block.operation(f"fneg {self.block.types[self.kind]} {self.name}", self.kind, self)
 
     def __and__(self, y: Any) -> Value:
@@ -138,7 +141,7 @@ class Block:
         self.bits = 8 * self.dtype.itemsize
         self.real = "double" if self.bits == 64 else "float"
         of = (lambda t: f"<{lanes} x {t}>") if lanes > 1 else lambda t: t
-        self.types = {REAL: of(self.real), WHOLE: of(f"i{self.bits}"), TRUTH: of("i1")}
+        self.types = {REAL: of(self.real), WHOLE: of(f"i{self.bits}"), LONG: of("i64"), TRUTH: of("i1")}
         self.suffix = f"v{lanes}" if lanes > 1 else ""
         self.levels = [Level("entry")]
         self.declared: dict[str, str] = {}  # intrinsics and functions of libm: name -> declaration
@@ -204,8 +207,9 @@ class Block:
             return v
         if kind == TRUTH:
             return Value(self, self._repeated("i1", "true" if v else "false"), TRUTH)
-        if kind == WHOLE:
-            return Value(self, self._repeated(f"i{self.bits}", str(int(v))), WHOLE)
+        if kind in (WHOLE, LONG):
+            width = self.bits if kind == WHOLE else 64
+            return Value(self, self._repeated(f"i{width}", str(int(v))), kind)
         return Value(self, self._repeated(self.real, literal(float(v), self.dtype)), REAL)
 
     def _repeated(self, scalar: str, text: str) -> str:
@@ -356,6 +360,18 @@ def of_bits(n: Value) -> Value:
     """Real numbers of these bits."""
     b = n.block
     return b.operation(f"bitcast {b.types[WHOLE]} {n.name} to {b.types[REAL]}", REAL, n)
+
+
+def converted(x: Value, kind: str) -> Value:
+    """x as numbers of another kind: truth values become 1 and 0, real numbers are cut off towards 0."""
+    if x.kind == kind:
+        return x
+    if kind == TRUTH:
+        return x != 0
+    if x.kind == TRUTH:
+        return where(x, x.block.value(1, kind), 0)
+    b, op = x.block, "sitofp" if kind == REAL else "fptosi"
+    return b.operation(f"{op} {b.types[x.kind]} {x.name} to {b.types[kind]}", kind, x)
 
 
 def polynomial(x: Value, coefficients: tuple[float, ...]) -> Value:

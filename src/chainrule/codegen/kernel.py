@@ -6,7 +6,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal, where
+from chainrule.codegen import integers
+from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
 from chainrule.codegen.memory import Memory, Slots, function, kind_of
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import REDUCTIONS, operands
@@ -69,7 +70,7 @@ class KernelWriter(Memory):
 
     def _innermost(self) -> None:
         summed = [o for o in self.kernel.outputs if o.combine is not None]
-        start = [self.b.value(_START[o.combine], kind_of(o.var)) for o in summed]  # type: ignore[index]
+        start = [self._start(o.combine, kind_of(o.var)) for o in summed]
         if not self.kernel.vector:
             self._write_all(start)
             return
@@ -96,9 +97,14 @@ class KernelWriter(Memory):
             v = self._product(o)
             before = next(rest)
             if self.mask is not None:
-                v = where(self.mask, v, self.b.value(_START[o.combine], v.kind))
+                v = where(self.mask, v, self._start(o.combine, v.kind))
             found.append(lower(self.b, o.combine, before, v))
         return found
+
+    def _start(self, combine: str | None, kind: str) -> Value:
+        """What a reduction begins with."""
+        assert combine is not None
+        return self.b.value((integers.START if kind == LONG else _START)[combine], kind)
 
     def _product(self, o: Output) -> Value:
         first, *others = [self.pull(v, idx) for v, idx in o.factors]
@@ -119,30 +125,31 @@ class KernelWriter(Memory):
         """Add what the vectors found to the entry in memory; the first time there is nothing yet."""
         b, level, combine = self.b, len(self.b.levels) - 1, o.combine
         assert combine is not None
-        kind = b.real if v.kind == REAL else "i1"
-        fn = f"llvm.vector.reduce.{_ACROSS[combine]}.{b.suffix}{f'f{b.bits}' if v.kind == REAL else 'i1'}"
-        lead, flag = (f"{kind} {literal(-0.0, b.dtype)}, ", "reassoc ") if combine == "add" else ("", "")
+        kind, short = {REAL: (b.real, f"f{b.bits}"), LONG: ("i64", "i64"), TRUTH: ("i1", "i1")}[v.kind]
+        across = (integers.ACROSS if v.kind == LONG else _ACROSS)[combine]
+        fn = f"llvm.vector.reduce.{across}.{b.suffix}{short}"
+        real_sum = combine == "add" and v.kind == REAL
+        lead, flag = (f"{kind} {literal(-0.0, b.dtype)}, ", "reassoc ") if real_sum else ("", "")
         t = b.types[v.kind]
         b.declared[fn] = f"declare {kind} @{fn}({f'{kind}, ' if lead else ''}{t})"
         total = b.fresh()
         b.line(f"{total} = call {flag}{kind} @{fn}({lead}{t} {v.name})", level)
         address = self.address(o.var, o.idx)[0]
-        memory = kind if v.kind == REAL else "i8"
+        memory = "i8" if v.kind == TRUTH else kind
         old, new, out = b.fresh(), b.fresh(), b.fresh()
         b.line(f"{old} = load {memory}, ptr {address.name}", level)
         if v.kind == TRUTH:
             wide = b.fresh()
             b.line(f"{wide} = zext i1 {total} to i8", level)
             total = wide
-        b.line(f"{new} = {self._scalar(combine, old, total, memory)}", level)
+        b.line(f"{new} = {self._scalar(across, old, total, memory)}", level)
         b.line(f"{out} = select i1 {self._first_time(o, level)}, {memory} {total}, {memory} {new}", level)
         b.line(f"store {memory} {out}, ptr {address.name}", level)
 
-    def _scalar(self, combine: str, x: str, y: str, t: str) -> str:
-        op = _ACROSS[combine]
-        if op in ("fadd", "or", "and"):
+    def _scalar(self, op: str, x: str, y: str, t: str) -> str:
+        if op in ("fadd", "add", "or", "and"):
             return f"{op} {t} {x}, {y}"
-        fn = f"llvm.{op[1:]}.f{self.b.bits}"
+        fn = f"llvm.{op[1:]}.f{self.b.bits}" if op.startswith("f") else f"llvm.{op}.i64"
         self.b.declared[fn] = f"declare {t} @{fn}({t}, {t})"
         return f"call {t} @{fn}({t} {x}, {t} {y})"
 
@@ -188,13 +195,8 @@ class KernelWriter(Memory):
         if e.name == "zeros":
             return self.b.value(0.0, kind_of(e.outs[0]))
         if e.name in ("cast", "cast_like"):
-            return self._cast(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
+            return converted(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
         return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
-
-    def _cast(self, v: Value, kind: str) -> Value:
-        if v.kind == kind:
-            return v
-        return lower(self.b, "where", v, 1.0, 0.0) if kind == REAL else v != 0.0
 
     def _reduce(self, combine: str, reads: Sequence[tuple[Var, Terms]], idx: Terms, kind: str) -> Value:
         """Σ (or the largest …) over the loops that `reads` run along and `idx` does not."""
@@ -218,7 +220,7 @@ class KernelWriter(Memory):
             axis, *inner = rest
             if axis.extent <= _UNROLL:
                 return self._written_out(axis, factors, lambda so_far: over(inner, so_far), acc)
-            start = self.b.value(_START[combine], kind) if acc is None else acc
+            start = self._start(combine, kind) if acc is None else acc
 
             def body(i: Index, so_far: Value) -> list[Value]:
                 self.at[axis] = i

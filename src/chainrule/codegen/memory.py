@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value
+from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Phase
 from chainrule.codegen.views import FLAT, Axis, Terms, by_axis, strides, tile_strides
@@ -68,19 +68,19 @@ class Addresses:
 
 
 def kind_of(v: Var) -> str:
-    return TRUTH if v.dtype.kind == "b" else REAL
+    return {"b": TRUTH, "i": LONG}.get(v.dtype.kind, REAL)
 
 
 def memory_type(v: Var, b: Block) -> str:
-    return "i8" if v.dtype.kind == "b" else b.real
+    return {"b": "i8", "i": "i64"}.get(v.dtype.kind, b.real)
 
 
-def bytes_of(v: Var, b: Block) -> int:
-    return 1 if v.dtype.kind == "b" else b.bits // 8
+def bytes_of(v: Var) -> int:
+    return v.dtype.itemsize
 
 
 def short_name(t: str) -> str:
-    return {"double": "f64", "float": "f32", "i8": "i8"}[t]
+    return {"double": "f64", "float": "f32"}.get(t, t)
 
 
 class Memory(Addresses):
@@ -97,11 +97,9 @@ class Memory(Addresses):
             return self._as_value(self._repeated(one, t, address.level), v, address.level)
         vector = f"<{self.b.lanes} x {t}>"
         if apart == 1 and (self.mask is None or in_tile):
-            text = f"load {vector}, ptr {address.name}, align {bytes_of(v, self.b)}"
+            text = f"load {vector}, ptr {address.name}, align {bytes_of(v)}"
         elif apart == 1:
-            text = self._masked(
-                "load", vector, t, f"ptr align {bytes_of(v, self.b)} {address.name}", address.level
-            )
+            text = self._masked("load", vector, t, f"ptr align {bytes_of(v)} {address.name}", address.level)
         else:
             text = self._masked("gather", vector, t, self._pointers(address, apart, t, v), address.level)
         return self._as_value(self.b.named(text, address.level), v, address.level)
@@ -118,12 +116,12 @@ class Memory(Addresses):
             name = b.fresh()
             b.line(f"{name} = zext {b.types[TRUTH]} {value.name} to {vector}", level)
         if b.lanes == 1 or (apart == 1 and (self.mask is None or in_tile)):
-            b.line(f"store {vector} {name}, ptr {address.name}, align {bytes_of(v, b)}", level)
+            b.line(f"store {vector} {name}, ptr {address.name}, align {bytes_of(v)}", level)
             return
         mask = self._every() if self.mask is None else self.mask.name
         kind = f"{b.suffix}{short_name(t)}"
         if apart == 1:
-            fn, to, pt = f"llvm.masked.store.{kind}.p0", f"ptr align {bytes_of(v, b)} {address.name}", "ptr"
+            fn, to, pt = f"llvm.masked.store.{kind}.p0", f"ptr align {bytes_of(v)} {address.name}", "ptr"
         else:
             fn, pt = f"llvm.masked.scatter.{kind}.{b.suffix}p0", f"<{b.lanes} x ptr>"
             to = self._pointers(address, apart, t, v)
@@ -146,7 +144,7 @@ class Memory(Addresses):
         n = self.b.lanes
         steps = "<" + ", ".join(f"i64 {k * apart}" for k in range(n)) + ">"
         name = self.b.named(f"getelementptr {t}, ptr {address.name}, <{n} x i64> {steps}", address.level)
-        return f"<{n} x ptr> align {bytes_of(v, self.b)} {name}"
+        return f"<{n} x ptr> align {bytes_of(v)} {name}"
 
     def _repeated(self, scalar: str, t: str, level: int) -> str:
         n = self.b.lanes
@@ -158,8 +156,8 @@ class Memory(Addresses):
         )
 
     def _as_value(self, name: str, v: Var, level: int) -> Value:
-        if kind_of(v) == REAL:
-            return Value(self.b, name, REAL, level)
+        if kind_of(v) != TRUTH:
+            return Value(self.b, name, kind_of(v), level)
         t = f"<{self.b.lanes} x i8>" if self.b.lanes > 1 else "i8"
         zero = "zeroinitializer" if self.b.lanes > 1 else "0"
         return Value(self.b, self.b.named(f"icmp ne {t} {name}, {zero}", level), TRUTH, level)

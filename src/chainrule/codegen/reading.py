@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from chainrule.codegen import integers
 from chainrule.codegen.scalar import LOWER, ON_TRUTH
 from chainrule.codegen.views import FLAT, Axis, Terms, identity, is_view, reduced, strides, through
 from chainrule.ir.graph import Equation, Graph, Var
@@ -18,12 +19,15 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
     if len(e.outs) != 1:
         return "it has several outputs"
     for v in (*e.inputs, *e.outs):
-        if v.dtype != dtype and v.dtype != np.bool_:
-            return f"its values are {v.dtype}, and kernels are for {dtype}"
+        if v.dtype not in (dtype, np.bool_, integers.INT64):
+            return f"its values are {v.dtype}, and kernels are for {dtype} and int64"
     if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
         return "it has no entries"
     if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
         return f"{e.name} of truth values has no lowering"
+    whole = any(v.dtype == integers.INT64 for v in (*e.inputs, *e.outs))
+    if whole and not integers.is_lowered(e) and not is_view(e) and e.name != "reshape":
+        return f"{e.name} of whole numbers has no lowering"
     if e.primitive.kind == "elementwise" and e.name in (*LOWER, "cast", "cast_like"):
         return None
     if (

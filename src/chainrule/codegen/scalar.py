@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule.codegen import block as b
-from chainrule.codegen.block import TRUTH, Value, absolute, copysign, where
+from chainrule.codegen import integers
+from chainrule.codegen.block import LONG, TRUTH, Value, absolute, copysign, where
 from chainrule.codegen.vecmath import error_function as ef
 from chainrule.codegen.vecmath import exponential as e
 from chainrule.codegen.vecmath import gamma as g
@@ -155,6 +156,8 @@ def lower(block: b.Block, name: str, *args: Any, **params: Any) -> Value:
     ]
     if name in _LOGICAL:
         values = [v if v.kind == TRUTH else v != 0.0 for v in values]
+    if name in integers.LOWER and any(v.kind == LONG for v in values):
+        return integers.LOWER[name](*values, **params)
     return LOWER[name](*values, **params)
 
 

@@ -1,0 +1,62 @@
+"""Operations of whole numbers: those that are written otherwise than for real numbers, and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule.codegen.block import LONG, TRUTH, Value, where
+from chainrule.ir.graph import Equation
+
+INT64 = np.dtype(np.int64)
+START = {"add": 0, "maximum": int(np.iinfo(INT64).min), "minimum": int(np.iinfo(INT64).max)}
+ACROSS = {"add": "add", "maximum": "smax", "minimum": "smin"}
+
+
+def _quotient(x: Value, y: Value) -> tuple[Value, Value]:
+    """x/y rounded down, and the remainder with the sign of y; both 0 where y is 0, as in NumPy.
+
+    The instruction stops the process at a division by 0, and by -1 where the quotient does not fit.
+    """
+    zero, negated = y == 0, y == -1
+    safe = where(zero | negated, 1, y)
+    cut = divided(x, safe)
+    rest = where(zero | negated, 0, x - cut * safe)
+    low = (rest != 0) & ((rest < 0) ^ (y < 0))
+    down = where(zero, 0, where(negated, -x, where(low, cut - 1, cut)))
+    return down, where(low, rest + y, rest)
+
+
+def divided(x: Value, y: Value) -> Value:
+    """x/y cut off towards 0, where that is a whole number of 64 bits."""
+    return x.block.operation(f"sdiv {x.block.types[LONG]} {x.name}, {y.name}", LONG, x, y)
+
+
+LOWER: dict[str, Callable[..., Value]] = {
+    "abs": lambda x: where(x < 0, -x, x),
+    "maximum": lambda x, y: where(x > y, x, y),
+    "minimum": lambda x, y: where(x < y, x, y),
+    "floor_divide": lambda x, y: _quotient(x, y)[0],
+    "remainder": lambda x, y: _quotient(x, y)[1],
+    **dict.fromkeys(("floor", "ceil", "trunc", "round"), lambda x: x),
+    **dict.fromkeys(("isnan", "isinf"), lambda x: x != x),
+    "isfinite": lambda x: x == x,
+    "signbit": lambda x: x < 0,
+    "logical_not": lambda x: (x != 0) ^ x.block.value(True, TRUTH),
+}
+# These formulas of real numbers are right for whole ones, too; values of other primitives are called.
+_ALIKE = frozenset(
+    """
+    add sub mul neg sign eq ne lt le gt ge relu where integer_pow logical_and logical_or logical_xor
+    cast cast_like zeros sum amax amin any all
+    """.split()  # noqa: SIM905
+)
+
+
+def is_lowered(e: Equation) -> bool:
+    """Whether a kernel computes an equation of whole numbers."""
+    return (e.name in LOWER or e.name in _ALIKE) and e.params.get("n", 1) > 0
+
+
+__all__ = ["ACROSS", "INT64", "LOWER", "START", "divided", "is_lowered"]
