@@ -83,6 +83,22 @@ def test_backward_of_a_compiled_call_reaches_arguments_and_what_it_closes_over()
     assert f(x).item() == 2 * 9 + 3 * 16
 
 
+def test_an_argument_that_is_not_used_gets_no_gradient():
+    x = cr.tensor(5.0, requires_grad=True)
+    y = cr.tensor(6.0, requires_grad=True)
+    cr.compile(lambda x, y: x * y.detach())(x, y).backward()
+    assert x.grad.item() == 6.0
+    assert y.grad is None
+
+
+def test_a_result_may_be_changed_in_place():
+    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    y = cr.compile(lambda x: x * 2)(x)
+    y += 1
+    (y * y).sum().backward()
+    assert x.grad.tolist() == [12.0, 20.0]
+
+
 def test_inactive_routes_contribute_nothing_in_every_order():
     f = lambda x: cr.where(x > 0, cr.sqrt(x), x * 0).sum()
     x = np.array([0.0, 4.0, -1.0])

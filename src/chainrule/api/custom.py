@@ -373,11 +373,13 @@ def _primitive(name: str, rule: Custom) -> Primitive:
     )
 
 
-# Not in the table: what they do is in the call. The first keeps its inputs and output, the others what the call keeps.
+# Not in the table: what they do is in the call. The first keeps its inputs and output, the second its inputs, the
+# others what the call keeps.
 RULE = _primitive("custom", Custom(_push, _pull))
-FUNCTION = _primitive("custom", Custom(_push, _pull, keeps=False))
-SAVING = _primitive("custom", Custom(_push, _pull, keeps=False, release=_released))
-FINAL = _primitive("gradient of custom", Custom(_refuse, _refuse, keeps=False))
+COMPILED = _primitive("compiled", Custom(_push, _pull, keeps_out=False))
+FUNCTION = _primitive("custom", Custom(_push, _pull, keeps=False, keeps_out=False))
+SAVING = _primitive("custom", Custom(_push, _pull, keeps=False, keeps_out=False, release=_released))
+FINAL = _primitive("gradient of custom", Custom(_refuse, _refuse, keeps=False, keeps_out=False))
 
 
 def is_tensor(v: Any) -> bool:
@@ -404,4 +406,4 @@ def checked_cotangent(c: Any, x: Any, what: str, source: Source | None) -> Any:
     return sum_to(dispatch.emit, t, tuple(x.shape))
 
 
-__all__ = ["FUNCTION", "RULE", "SAVING", "Call", "Layout", "checked_cotangent", "is_tensor"]
+__all__ = ["COMPILED", "FUNCTION", "RULE", "SAVING", "Call", "Layout", "checked_cotangent", "is_tensor"]

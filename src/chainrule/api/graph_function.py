@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.api.custom import RULE, Call, Layout
+from chainrule.api.custom import COMPILED, Call, Layout
 from chainrule.dispatch import plain
 from chainrule.ir.evaluate import evaluate
 from chainrule.ir.graph import Graph, Var
@@ -51,6 +51,16 @@ class GraphFunction:
         """Positions of the outputs that can have a derivative."""
         return [k for k, v in enumerate(self.graph.outputs) if v.dtype.kind in "fc"]
 
+    @functools.cached_property
+    def routes(self) -> list[frozenset[int]]:
+        """For each output, the positions of the inputs that it can be differentiated by."""
+        found = {v: frozenset([k]) for k, v in enumerate(self.graph.inputs) if v.dtype.kind in "fc"}
+        for e in self.graph.equations:
+            if e.primitive.rule is not None:
+                reached = frozenset().union(*(found.get(v, ()) for v in e.reads))
+                found.update((v, reached) for v in e.outs if v.dtype.kind in "fc")
+        return [found.get(v, frozenset()) for v in self.graph.outputs]
+
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
         arrays = [_array(t, v) for t, v in zip(inputs, self.graph.inputs, strict=True)]
         outs = [
@@ -60,10 +70,10 @@ class GraphFunction:
         if not current().grad or not self.inexact or all(t.n.pull is None for t in inputs):
             return outs
         floats = [outs[k] for k in self.inexact]
-        call = _GraphCall(self, Layout(floats))
+        call = GraphCall(self, Layout(floats))
         for k, t in zip(
             self.inexact,
-            call.layout.unpack(call.record(RULE, list(inputs), call.layout.pack(floats))),
+            call.layout.unpack(call.record(COMPILED, list(inputs), call.layout.pack(floats))),
             strict=True,
         ):
             outs[k] = t
@@ -91,7 +101,7 @@ class GraphFunction:
         return dce(Graph(g.inputs, g.equations, g.outputs[len(self.graph.outputs) :], g.constants))
 
 
-class _GraphCall(Call):
+class GraphCall(Call):
     """One call of a graph on tracked tensors."""
 
     has_pull = has_push = True
@@ -101,7 +111,13 @@ class _GraphCall(Call):
         self.function, self.name = function, function.name
 
     def pull(self, primals: list[Any], out: Any, ct: Any, wanted: Sequence[bool]) -> list[Any]:
-        pulled = iter(self.function.pullback(tuple(wanted))([*primals, *self.layout.unpack(ct)]))
+        used = frozenset().union(
+            *self.function.routes
+        )  # what no output depends on gets no gradient, not one of 0
+        wanted = tuple(w and k in used for k, w in enumerate(wanted))
+        if not any(wanted):
+            return [None] * len(wanted)
+        pulled = iter(self.function.pullback(wanted)([*primals, *self.layout.unpack(ct)]))
         return [next(pulled) if w else None for w in wanted]
 
     def push(self, primals: list[Any], out: Any, tangents: list[Any]) -> Any:
@@ -124,4 +140,4 @@ def _array(t: Any, v: Var) -> Any:
     return a if a.flags.c_contiguous else np.array(a, order="C")
 
 
-__all__ = ["GraphFunction"]
+__all__ = ["GraphCall", "GraphFunction"]

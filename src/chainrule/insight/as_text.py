@@ -223,7 +223,7 @@ def _gradient(tree: Trace, g: Given, width: int, entry: Entry | None) -> Iterato
         yield f"{head}   d{d_name(tree)}/d{g.name} = {chain(g.routes[0], g.name)}"
     else:
         yield head
-    if g.stored is not None and (value is None or g.stored.entries != value.entries):
+    if g.stored is not None and (value is None or g.stored.text != value.text):
         yield f"  {'':{width}}   {g.name}.grad holds {g.stored.text} now{_sum_of(g)}"
 
 

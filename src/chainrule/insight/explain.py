@@ -15,6 +15,7 @@ from chainrule.insight import as_json, as_latex, as_markdown, as_text
 from chainrule.insight.as_text import Entry
 from chainrule.insight.flow import LOST, Flow
 from chainrule.insight.functions import at_point, parameter_names
+from chainrule.insight.inside import opened
 from chainrule.insight.naming import Variables
 from chainrule.insight.saved import Saved
 from chainrule.insight.shown import show
@@ -104,8 +105,9 @@ def _of_function(f: Callable[..., Any], at: tuple[Any, ...], wrt: Any, detail: s
 
 def explain_with(x: Handle, variables: Variables, *, wrt: Any = None, detail: str = "full") -> Explanation:
     """`explain`, with the names given."""
-    flow = Flow(node_of(x))
-    tree = trace(node_of(x), variables, flow=flow, with_saved=True)
+    view = opened(node_of(x), variables)
+    flow = Flow(view.root)
+    tree = trace(view.root, variables, flow=flow, with_saved=True, notes=view.notes)
     if wrt is None:
         return Explanation(tree, detail)
     n = node_of(wrt)

@@ -27,6 +27,7 @@ def missing(q: Question) -> Answer:
     """The answer for a leaf that requires a gradient and has none."""
     if q.results:
         return _not_reached(q)
+    q.look_inside()
     cuts = stops.cuts_below(q.n, [], q.lost_ways, q)
     if cuts is not None:
         return _cut(q, cuts)
@@ -214,7 +215,7 @@ def _result(q: Question) -> Answer:
     """A tensor that nothing in reach was computed from."""
     n, name = q.n, q.name
     flow = q.flow_of(n)
-    names = operand_names(n, q.variables, flow)
+    names = operand_names(flow.root, q.variables, flow)
     value = show(value_at(n, n.serial))
     line = (
         f"{name} = {value.text} is a result{_how_made(q)}: backward begins at it, and stores gradients in the leaves, "
@@ -248,7 +249,7 @@ def readings_below(flow: Flow, names: object) -> Iterator[str]:
 
 def _how_made(q: Question) -> str:
     tree = q.own_tree
-    step = next((s for s in tree.steps if s.id == q.n.serial), None)
+    step = next((s for s in tree.steps if s.id == q.flow_of(q.n).root.serial), None)
     return "" if step is None or step.formula is None else f" ({q.name} = {step.formula.text})"
 
 

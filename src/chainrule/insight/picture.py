@@ -9,6 +9,7 @@ from chainrule.draw import Edge, GraphDrawing, Node
 from chainrule.eager.backward import node_of
 from chainrule.errors import ArgumentError, DataError
 from chainrule.insight.folding import BOXES, View, around, felt, folded, steps
+from chainrule.insight.inside import opened
 from chainrule.insight.naming import Variables
 from chainrule.insight.trace import Line, Step, Trace, trace
 from chainrule.ir.types import type_of
@@ -65,7 +66,8 @@ def graph(x: Any, *, focus: Any = None, depth: int | None = None) -> GraphDrawin
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 1):
         fix = "use depth=3: three uses up and down"
         raise ArgumentError("depth is a number of uses, 1 or more", given=f"depth={depth!r}", fix=fix)
-    root, variables = node_of(x), Variables.of_frame(user_frame())
+    variables = Variables.of_frame(user_frame())
+    root = opened(node_of(x), variables).root
     view = View(root, variables)
     if focus is not None or depth is not None:
         return _part(view, root if focus is None else node_of(focus), 3 if depth is None else depth)

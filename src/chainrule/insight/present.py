@@ -34,7 +34,6 @@ from chainrule.insight.zeros import (
 )
 from chainrule.ir.types import type_of
 from chainrule.source import Source
-from chainrule.tape.cuts import cuts_of
 from chainrule.tape.numbers import dense
 
 _CLEAR = "Gradients add up until they are cleared: write {}.grad = None before each backward()."
@@ -77,7 +76,7 @@ def _head(q: Question, value: Any, w: Walked) -> str:
 
 def _explained(q: Question, value: Any, w: Walked) -> Answer:
     """A gradient that one backward of a result in reach has stored."""
-    if w.root is q.n:
+    if w.root == q.n:
         head = f"{q.name}.grad = {show(value).text} because backward was called on {q.name} itself"
         lines = [f"{head}: d{q.name}/d{q.name} = 1."]
         fix = f"Call it on the result that was computed from {q.name}: L.backward()."
@@ -111,7 +110,7 @@ def _explained(q: Question, value: Any, w: Walked) -> Answer:
 
 def _cut(q: Question) -> list[str]:
     """The first place where the number of the leaf went on without its history: gradient and check do not know it."""
-    cut = next((c for c in cuts_of(q.n) if c.how in ("detach", "item", "float", "tensor")), None)
+    cut = next((c for c in q.cuts_of(q.n) if c.how in ("detach", "item", "float", "tensor")), None)
     if cut is None:
         return []
     return [
@@ -171,7 +170,7 @@ def _zero(q: Question, value: Any, w: Walked, head: str, names: Any) -> Answer:
 def _summed(q: Question, value: Any, w: Walked) -> Answer:
     """backward of several outputs: their sum, or a weighted one, with the Jacobian behind it."""
     size, out, call = type_of(w.root.out).size, q.result_name(w.root), q.last_call
-    weights = None if call is None or call.root() is not w.root else call.weights
+    weights = None if call is None or call.root() != w.root else call.weights
     even = weights is None or bool(np.all(np.asarray(weights) == 1))
     rows = jacobian_rows(w.root, q.n, w.flow)
     kind = "a SUM" if even else "a WEIGHTED SUM"

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 from chainrule.insight import stops
 from chainrule.insight.answer import Answer
 from chainrule.insight.flow import Flow
+from chainrule.insight.inside import opened
 from chainrule.insight.naming import Variables
 from chainrule.insight.shown import show
 from chainrule.insight.trace import Trace, trace
 from chainrule.ir.types import type_of
 from chainrule.source import Source
-from chainrule.tape.node import Leaf, Node
+from chainrule.tape.cuts import Cut, cuts_of
+from chainrule.tape.node import Leaf, Node, ancestors
 
 _RESULTS = 32  # results in the caller's reach that are looked at, the latest first
 _WALKED = 4  # and walked backward, to find the one that a gradient came from
@@ -55,7 +57,10 @@ class Question:
         self.results = [m for m in (*ends, *(t for t in tracked if t not in ends)) if n in below[m]]
         self.lost_ways = [m for m in latest if m.pull is None and n in below[m]]
         self.untracked = [m for m in latest if m.pull is None]
+        self._below = below
         self._flows: dict[Node, Flow] = {}
+        self._cuts_inside: list[Any] = []
+        self.doubts: dict[str, None] = {}  # what cannot be told of compiled calls
 
     @property
     def contributions(self) -> list[Any]:
@@ -76,20 +81,35 @@ class Question:
         out = self.result_name(root)
         return f"d{out}" if type_of(root.out).size == 1 else f"d(Σ{out})"
 
+    def cuts_of(self, n: Node) -> list[Cut]:
+        """Where the value of a node left the graph, also inside the compiled calls that were looked into."""
+        return [*cuts_of(n), *(cut for cuts in self._cuts_inside for cut in cuts.get(n, ()))]
+
+    def look_inside(self) -> None:
+        """Open the compiled calls that `n` is passed to, and that no result depends on it through."""
+        for m in [m for m, known in self._below.items() if self.n not in known][:_WALKED]:
+            if self.n in set(ancestors(m)):
+                self.flow_of(m)
+
     def flow_of(self, root: Node) -> Flow:
-        """The flow of a result, made once."""
+        """The flow of a result, compiled calls opened; made once."""
         if root not in self._flows:
-            self._flows[root] = Flow(root)
+            view = opened(root, self.variables)
+            self._flows[root] = Flow(view.root)
+            self.doubts.update(dict.fromkeys(view.doubts))
+            self._cuts_inside.append(view.cuts)
         return self._flows[root]
 
     def tree_of(self, root: Node) -> Trace:
         """The explanation tree of a result."""
-        return trace(root, self.variables, flow=self.flow_of(root))
+        flow = self.flow_of(root)
+        return trace(flow.root, self.variables, flow=flow)
 
     @cached_property
     def own_tree(self) -> Trace:
         """The explanation tree of the tensor itself, under its name."""
-        return trace(self.n, self.variables, name=self.name, flow=self.flow_of(self.n))
+        flow = self.flow_of(self.n)
+        return trace(flow.root, self.variables, name=self.name, flow=flow)
 
     def walks(self) -> list[Walked]:
         """The results that may explain the gradient, walked: the one of the last backward first."""
@@ -97,17 +117,18 @@ class Question:
         root = call.root() if call is not None else None
         if root is not None and (root in self.results or self.n in set(self.flow_of(root).order())):
             flow = self.flow_of(root)
-            return [Walked(root, flow, flow.cotangents(call.weights))]
+            return [Walked(flow.root, flow, flow.cotangents(call.weights))]
         found = []
         for root in self.results[:_WALKED]:
             flow = self.flow_of(root)
-            found.append(Walked(root, flow, flow.cotangents()))
+            found.append(Walked(flow.root, flow, flow.cotangents()))
         return found
 
     def say(self, reason: str, lines: list[str], *, value: Any = None, place: Source | None = None,
             fix: str = "", **data: Any) -> Answer:  # fmt: skip
         """The answer, about this tensor."""
         shown = None if value is None else show(value).to_json()
+        lines = [*lines, *(f"  {doubt}" for doubt in self.doubts)]
         return Answer(reason, self.name, lines, value=shown, place=place, fix=fix, data=data)
 
 

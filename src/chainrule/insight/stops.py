@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from chainrule.eager.backward import changed_after
 from chainrule.insight.flow import Flow
+from chainrule.insight.inside import parents_of
 from chainrule.insight.naming import Variables
 from chainrule.insight.trace import Trace
 from chainrule.ir.types import type_of
 from chainrule.source import Source
-from chainrule.tape.cuts import cuts_of
 from chainrule.tape.node import Leaf, Node, ancestors, lost_parent
 from chainrule.tape.pull import Freed
 
@@ -61,7 +61,7 @@ def below(root: Node, limit: int | None = None) -> set[Node] | None:
     while stack:
         if limit is not None and len(seen) > limit:
             return None
-        for q in stack.pop().parents:
+        for q in parents_of(stack.pop()):
             if q is not None and q not in seen:
                 seen.add(q)
                 stack.append(q)
@@ -83,7 +83,7 @@ def cuts_below(n: Node, way: list[Node], lost_ways: list[Node], q: Question) -> 
     """The cuts of a node and of the steps that lead on from it; None if there are none."""
     found: list[tuple[str, Source, str]] = []
     for m in (n, *way):
-        for cut in cuts_of(m):
+        for cut in q.cuts_of(m):
             name = q.variables.by_node.get(m, f"{m.name} at {m.source.place}")
             found.append(
                 (f"  {name} left the graph by {cut.how} at {cut.source}", cut.source, way_out(cut.how))

@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.insight.flow import LOST, Flow, Operation, operation, value_at
 from chainrule.insight.history import history_note
+from chainrule.insight.inside import original
 from chainrule.insight.naming import Variables, assigned_names, fresh_names
 from chainrule.insight.notation import Formula, local_derivative, step_formula
 from chainrule.insight.saved import NOTHING, Saved, saved
@@ -196,6 +197,7 @@ def trace(
     name: str | None = None,
     flow: Flow | None = None,
     with_saved: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> Trace:
     """The explanation tree of a result.
 
@@ -207,8 +209,10 @@ def trace(
         That of the result, if it was walked already.
     with_saved
         Also tell what is kept for the backward pass.
+    notes
+        Sentences to add to those that the tape gives.
     """
-    return _Builder(root, variables, also, name, flow).build(with_saved)
+    return _Builder(root, variables, also, name, flow).build(with_saved, notes)
 
 
 def operand_names(
@@ -247,7 +251,7 @@ class _Builder:
         """d(result)/d(value) of everything on the way."""
         return self.flow.cotangents() if self.flow.is_live(self.root) else {}
 
-    def build(self, with_saved: bool) -> Trace:
+    def build(self, with_saved: bool, notes: tuple[str, ...] = ()) -> Trace:
         steps = [n for n in self.nodes if n.p is None or self.group.get(n, n) is n]
         computed = [n for n in steps if n.p is not None]
         long = len(computed) > STEPS_SHOWN
@@ -271,10 +275,15 @@ class _Builder:
             leaves=tuple(self._given(n, edges) for n in shown),
             constants=tuple(constants),
             unused=tuple(dict.fromkeys(unused)),
-            notes=tuple(self._notes(steps)),
+            notes=(*notes, *self._notes(steps)),
             loops=tuple(_loops(lines)),
-            saved=saved(self.root, self.flow, self.names) if with_saved else NOTHING,
+            saved=self._saved() if with_saved else NOTHING,
         )
+
+    def _saved(self) -> Saved:
+        """What the tape itself keeps: of a compiled call what it reads, not what its steps would."""
+        root = original(self.root)
+        return saved(root, self.flow if root is self.root else Flow(root), self.names)
 
     # names
 

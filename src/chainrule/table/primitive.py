@@ -80,7 +80,9 @@ class Custom:
     vjp
         `pull(emit, args, out, ct, mask, wanted, **params)` → triples (position, cotangent, mask).
     keeps
-        Whether the programs read the arguments and `out`; if not, they are not kept, and may come as types.
+        Whether the programs read the arguments; if not, they are not kept, and may come as types.
+    keeps_out
+        Whether they read `out` too.
     release
         ``release(params)`` lets go what the rule itself has kept; None where it keeps nothing.
     """
@@ -88,6 +90,7 @@ class Custom:
     jvp: Callable[..., Any]
     vjp: Callable[..., Any]
     keeps: bool = True
+    keeps_out: bool = True
     release: Callable[[dict[str, Any]], None] | None = None
 
 
@@ -238,8 +241,8 @@ def values_read(p: Primitive, wanted: tuple[str, ...]) -> frozenset[str]:
     if isinstance(rule, Linear):
         fns = [(w, rule.transpose[w]) for w in wanted if w in rule.transpose]
         return frozenset(n for w, fn in fns for n in transpose_reads(fn) if n != w) | _indices(p)
-    if isinstance(rule, Custom) and not rule.keeps:
-        return frozenset()
+    if isinstance(rule, Custom):
+        return frozenset((*p.inputs * rule.keeps, *("out",) * rule.keeps_out))
     return frozenset((*p.inputs, "out"))
 
 
