@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.ir.emitter import Emitter
-from chainrule.ir.graph import Graph, Var
+from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.table.primitive import count_along
 
 
@@ -61,13 +61,51 @@ def expand(graph: Graph) -> Graph:
     g = Graph(graph.inputs, (), (), graph.constants)
     emit = Emitter(g)
     new: dict[Var, Var] = {}
+    ones = _SumsToOne(emit)
     for e in graph.equations:
         emit.source = e.source
         inputs = [new.get(v, v) for v in e.inputs]
-        if e.name in EXPAND and all(v.dtype.kind == "f" and v.type.size for v in e.inputs):
-            new[e.outs[0]] = EXPAND[e.name](emit, *inputs, **e.params)
-            continue
-        outs = g.emit(e.name, *inputs, source=e.source, **e.params)
-        new.update(zip(e.outs, outs if outs.__class__ is tuple else (outs,), strict=True))
+        one = ones.sum_of(e)
+        if one is not None:
+            new[e.outs[0]] = one
+        elif e.name in EXPAND and all(v.dtype.kind == "f" and v.type.size for v in e.inputs):
+            out = new[e.outs[0]] = EXPAND[e.name](emit, *inputs, **e.params)
+            ones.see(e, out)
+        else:
+            outs = g.emit(e.name, *inputs, source=e.source, **e.params)
+            new.update(zip(e.outs, outs if outs.__class__ is tuple else (outs,), strict=True))
+            ones.see(e, outs)
     g.outputs = [new.get(v, v) for v in graph.outputs]
     return g
+
+
+class _SumsToOne:
+    """Sums of a softmax over its own axis: 1, or NaN where it is NaN. The derivative of a loss that subtracts its
+    largest entry asks for them."""
+
+    def __init__(self, emit: Emitter) -> None:
+        self._emit = emit
+        self._known: dict[Var, tuple[tuple[int, ...], Var, bool]] = {}  # axis, sum of the exponentials, negated
+
+    def see(self, e: Equation, out: Any) -> None:
+        """`out` stands for the value of `e`."""
+        if e.name == "softmax":
+            axis, made = e.params["axis"], self._emit.made_by(out)
+            if made is not None and made.name == "div":
+                self._known[e.outs[0]] = (axis, made.inputs[1], False)
+        elif e.name == "neg" and e.inputs[0] in self._known:
+            axis, total, negated = self._known[e.inputs[0]]
+            self._known[e.outs[0]] = (axis, total, not negated)
+
+    def sum_of(self, e: Equation) -> Var | None:
+        found = self._known.get(e.inputs[0]) if e.name == "sum" else None
+        if found is None or found[0] != e.params["axis"]:
+            return None
+        _, total, negated = found
+        (total,) = self._emit.made_by(total).inputs  # before it is repeated
+        one = self._emit("div", total, total)  # NaN for 0, infinity and NaN
+        one = self._emit("neg", one) if negated else one
+        return one if one.shape == e.outs[0].shape else self._emit("reshape", one, shape=e.outs[0].shape)
+
+
+__all__ = ["EXPAND", "expand"]

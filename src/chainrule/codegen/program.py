@@ -19,6 +19,7 @@ from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.ir.graph import Graph, Var
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
+from chainrule.passes.fold import fold
 from chainrule.table.primitive import TABLE
 
 Values = dict[Var, Any]
@@ -32,7 +33,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, **how: int) -> None:
-        self.plan = Plan(dce(cse(expand(graph))), **how)
+        self.plan = Plan(dce(cse(fold(expand(fold(graph))))), **how)
         self.graph = self.plan.graph
         self._slots = Slots()
         self._lock = threading.Lock()  # what is kept between kernels has one place

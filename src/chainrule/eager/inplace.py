@@ -37,7 +37,7 @@ def refresh(t: Any) -> Node:
     view: View = dispatch.view(t)
     node, value = view.root.n, view.root.v
     traced = value.__class__ is Traced
-    if node is view.at and (value is view.seen if traced else t.v.__class__ is not Traced):
+    if node is view.at and (value is view.seen if traced else not _is_stale(t.v)):
         return t.n
     view.at, view.seen = node, value if traced else None
     with enable_grad():  # whoever looks first, maybe under no_grad: the view has the history of its root
@@ -51,6 +51,11 @@ def refresh(t: Any) -> Node:
         t.v = value
     t.n = node
     return node
+
+
+def _is_stale(v: Any) -> bool:
+    """Whether the value of a view of numbers is from a recording that ended."""
+    return v.__class__ is Traced and v.recorder.closed
 
 
 dispatch._REFRESH.append(refresh)

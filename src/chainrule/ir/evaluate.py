@@ -88,6 +88,14 @@ def _run(e: Equation, values: dict[Var, Any]) -> None:
         values[out] = result
 
 
+def value_of(e: Equation, inputs: Sequence[Any]) -> Any:
+    """The value of one equation with one output."""
+    values = dict(zip(e.inputs, inputs, strict=True))
+    with np.errstate(all="ignore"):
+        _run(e, values)
+    return values[e.outs[0]]
+
+
 def _checked(k: int, t: Type, a: Any) -> Any:
     """`a` as an array of the type `t`."""
     weak = a.__class__ in (bool, int, float, complex)
