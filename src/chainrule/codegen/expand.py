@@ -85,7 +85,9 @@ class _SumsToOne:
 
     def __init__(self, emit: Emitter) -> None:
         self._emit = emit
-        self._known: dict[Var, tuple[tuple[int, ...], Var, bool]] = {}  # axis, sum of the exponentials, negated
+        self._known: dict[
+            Var, tuple[tuple[int, ...], Var, bool]
+        ] = {}  # axis, sum of the exponentials, negated
 
     def see(self, e: Equation, out: Any) -> None:
         """`out` stands for the value of `e`."""

@@ -113,7 +113,9 @@ class _Fold:
     def is_number(self, v: Var, number: float) -> bool:
         """Whether all entries are this number, with its sign."""
         n = self.number.get(v)
-        return n is not None and n.dtype.kind in "iuf" and n == number and (n != 0 or _sign(n) == _sign(number))
+        return (
+            n is not None and n.dtype.kind in "iuf" and n == number and (n != 0 or _sign(n) == _sign(number))
+        )
 
     def is_zero(self, v: Var) -> bool:
         n = self.number.get(v)
@@ -204,7 +206,11 @@ def _where(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     test = f.made.get(condition)
     if test is not None and test.name == "isfinite" and test.inputs[0] is x and f.is_number(y, 0.0):
         difference = f.made.get(f.behind(x))
-        if difference is not None and difference.name == "sub" and difference.inputs[0] is difference.inputs[1]:
+        if (
+            difference is not None
+            and difference.name == "sub"
+            and difference.inputs[0] is difference.inputs[1]
+        ):
             return y  # x is 0 or NaN
     a, b = f.made.get(x), f.made.get(y)
     if a is not None and a.name == "where" and a.inputs[0] is condition:
@@ -230,7 +236,11 @@ def _ne(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
         return f.emit(e, before.name, f.emit(e, "ne", u, f._filled(u, 0)), **before.params)
     if before.name == "where" and f.is_nonzero(before.inputs[1]):
         condition, _, y = before.inputs
-        return condition if f.is_zero(y) else f.emit(e, "logical_or", condition, f.emit(e, "ne", y, f._filled(y, 0)))
+        return (
+            condition
+            if f.is_zero(y)
+            else f.emit(e, "logical_or", condition, f.emit(e, "ne", y, f._filled(y, 0)))
+        )
     return None
 
 
@@ -250,7 +260,9 @@ def _reduction(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
 def _extreme(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     """max(x - max x) is max x - max x: 0, or NaN where that is no number."""
     difference = f.made.get(inputs[0])
-    repeated = f.made.get(difference.inputs[1]) if difference is not None and difference.name == "sub" else None
+    repeated = (
+        f.made.get(difference.inputs[1]) if difference is not None and difference.name == "sub" else None
+    )
     if difference is None or repeated is None or repeated.name != "broadcast":
         return _reduction(f, e, inputs)
     x, (t,) = difference.inputs[0], repeated.inputs
