@@ -15,11 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chainrule as cr
+from chainrule.codegen.expand import expand
+from chainrule.codegen.reading import real_dtype, why_called
 from chainrule.draw import Page, Paragraph, Section, Table
+from chainrule.ir.graph import Graph
+from chainrule.table import TABLE
 from chainrule.testing.finite import central
+from chainrule.testing.graphs import graph_of_case
+from chainrule.testing.samples import cases
 
 COLUMNS = ("value", "reverse", "forward", "second order", "vmap", "compiled")
-YES, NO, FLAT, NOT_YET = "yes", "refuses", "flat", "not yet"
+YES, NO, FLAT, NOT_YET, CALLED = "yes", "refuses", "flat", "not yet", "through NumPy"
 
 _RNG = np.random.default_rng(3)
 NAMES: dict[str, Any] = {
@@ -235,10 +241,31 @@ def _vmap(f: Callable[[Any], Any]) -> str:
 def _compiled(f: Callable[[Any], Any]) -> str:
     if not hasattr(cr, "compile"):
         return NOT_YET
-    return _close(cr.compile(f)(_x()), f(_x()), 1e-12)
+    compiled = cr.compile(f)
+    mark = _close(compiled(_x()), f(_x()), 1e-12)
+    return CALLED if called(compiled.graph) else mark
 
 
 WAYS = dict(zip(COLUMNS, (_value, _reverse, _forward, _second, _vmap, _compiled), strict=True))
+
+
+# --- what compile leaves to NumPy ------------------------------------------------------------------
+
+
+def called(graph: Graph) -> dict[str, str]:
+    """Primitives of a graph that run in NumPy between kernels, and why; arrays without entries do not count."""
+    graph = expand(graph)
+    reasons = [(e, why_called(e, real_dtype(graph))) for e in graph.equations]
+    return {e.name: why for e, why in reasons if why and all(v.type.size for v in (*e.inputs, *e.outs))}
+
+
+def without_machine_code() -> dict[str, str]:
+    """Primitives of the table that have no machine code for all of their samples, and why."""
+    found: dict[str, str] = {}
+    for p in TABLE.values():
+        for case in cases(p):
+            found |= called(graph_of_case(case))
+    return dict(sorted(found.items()))
 
 
 # --- the page --------------------------------------------------------------------------------------
@@ -256,12 +283,14 @@ def page() -> Page:
     words = Paragraph(
         f"Found by running {len(rows)} operations. {YES}: the answer was checked. {FLAT}: the result is a truth value "
         f"or a place, which has no derivative. {NO}: an error that names the operation, below. {NOT_YET}: the "
-        "transform is not there."
+        f"transform is not there. {CALLED}: compiled programs call NumPy for it; the answer was checked."
     )
     sections = [Section("Operations", [words, Paragraph(f"{YES}: {counts}."), table])]
     said = list(_said(rows))
     if said:
         sections.append(Section("What refuses", [Table("In its own words", ("operation", "says"), said)]))
+    rest = Table("No machine code", ("primitive", "why"), list(without_machine_code().items()))
+    sections.append(Section("What compiled programs call NumPy for", [rest]))
     return Page(
         "What works with which operation",
         "Value, derivatives, vmap and compiled, found by running.",

@@ -12,27 +12,47 @@ MOST = 6000  # entries of a value
 
 
 def arguments(rng, *, dtype=np.float64, empty=False):
-    """Some arrays whose dimensions are drawn from the same few lengths."""
-    lengths = [int(n) for n in rng.choice(LENGTHS, size=rng.integers(2, 4), replace=False)]
-    if empty:
-        lengths.append(0)
-    found = []
-    for _ in range(rng.integers(1, 4)):
-        shape = [int(n) for n in rng.choice(lengths, size=rng.choice([0, 1, 1, 2, 2, 2, 3]))]
+    """Some arrays whose dimensions are drawn from the same few lengths, or with one long axis among short ones."""
+    if rng.integers(2):
+        shapes = _along_samples(rng)
+    else:
+        lengths = [int(n) for n in rng.choice(LENGTHS, size=rng.integers(2, 4), replace=False)]
+        lengths += [0] * empty
+        shapes = [
+            [int(n) for n in rng.choice(lengths, size=rng.choice([0, 1, 1, 2, 2, 2, 3]))]
+            for _ in range(rng.integers(1, 4))
+        ]
+    for shape in shapes:
         while np.prod(shape) > MOST:
             shape.pop()
-        found.append(rng.normal(size=shape).astype(dtype))
-    return found
+    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
 
 
-def program(seed, *, size=8):
-    """A function of arrays: `size` operations, the same ones in every run; everything stays of moderate size."""
+def _along_samples(rng):
+    """Shapes with one long axis, which is the first, the last, or one between."""
+    n, short = int(rng.integers(30, 300)), [int(k) for k in rng.integers(1, 7, size=2)]
+    shapes = []
+    for _ in range(rng.integers(1, 4)):
+        shape = [int(k) for k in rng.choice(short, size=rng.integers(0, 3))]
+        if rng.random() < 0.8:
+            shape.insert(int(rng.integers(len(shape) + 1)), n)
+        shapes.append(shape)
+    return shapes
+
+
+def program(seed, *, size=8, draws=False):
+    """A function of arrays: `size` operations, the same ones in every run; everything stays of moderate size.
+
+    `draws`: random numbers are among the operations.
+    """
+    moves = (*_MOVES, _drawn) if draws else _MOVES
 
     def f(*xs):
         rng = np.random.default_rng(seed)
         values = list(xs)
         for _ in range(size):
-            found = _step(rng, values)
+            x = _pick(rng, values, _is_real)
+            found = moves[rng.integers(len(moves))](rng, x, values)
             if found is not None and 0 <= found.numel() <= MOST:
                 values.append(found)
         made = values[len(xs) :] or values
@@ -41,14 +61,13 @@ def program(seed, *, size=8):
     return f
 
 
-def _step(rng, values):
-    x = values[rng.integers(len(values))]
-    return _MOVES[rng.integers(len(_MOVES))](rng, x, values)
-
-
 def _pick(rng, values, good):
     found = [v for v in values if good(v)]
     return found[rng.integers(len(found))] if found else None
+
+
+def _is_real(v):
+    return v.is_floating_point()
 
 
 def _fits(a, b):
@@ -67,7 +86,7 @@ _FUNCTIONS = (
 
 
 def _binary(rng, x, values):
-    y = _pick(rng, values, lambda v: _fits(v, x))
+    y = _pick(rng, values, lambda v: _is_real(v) and _fits(v, x))
     k = rng.integers(6)
     if k == 0:
         return cr.maximum(x, y)
@@ -78,6 +97,20 @@ def _binary(rng, x, values):
     if k == 3:
         return cr.where((x > 0.1) & ~(y > 0.3), cr.sin(x), 0.0)
     return cr.tanh(x * y) if k == 4 else (x - y) * 0.5
+
+
+def _truth(rng, x, values):
+    """A truth value, or a choice by one that is there."""
+    c = _pick(rng, values, lambda v: not _is_real(v) and _fits(v, x))
+    y = _pick(rng, values, lambda v: _is_real(v) and _fits(v, x) and (c is None or _fits(v, c)))
+    if c is None or y is None or not rng.integers(3):
+        return (x > 0.2, x <= x.mean(), x == cr.floor(x), cr.isfinite(x))[rng.integers(4)]
+    k = rng.integers(6)
+    if k < 3:
+        return cr.where(c, x, 0.5 * y) if k else cr.where(c, cr.sqrt(cr.abs(x) + 0.5), 0.0)
+    if k == 3:
+        return (~c, c & (x > y), c | (x < 0.0), c ^ (x < 0.3))[rng.integers(4)]
+    return c * x if k == 4 else c.sum() * 0.01 + x
 
 
 def _axes(rng, x):
@@ -122,6 +155,8 @@ def _view(rng, x, values):
     if k == 5:
         return cr.flip(x, [axis])
     if k == 6:
+        if not rng.integers(3):
+            return x[(*before, slice(None, None, -int(rng.integers(1, 4))))]
         return x[(*before, slice(int(rng.integers(0, 3)), None, int(rng.integers(1, 4))))]
     if k == 7 and x.shape[axis]:
         return x[(*before, int(rng.integers(-x.shape[axis], x.shape[axis])))]
@@ -135,7 +170,7 @@ def _view(rng, x, values):
 def _product(rng, x, values):
     if x.ndim == 0:
         return None
-    y = _pick(rng, values, lambda v: v.ndim and set(v.shape) & set(x.shape))
+    y = _pick(rng, values, lambda v: _is_real(v) and v.ndim and set(v.shape) & set(x.shape))
     n = next((n for n in x.shape if n in y.shape), None) if y is not None else None
     if n is None:
         return None
@@ -147,11 +182,88 @@ def _product(rng, x, values):
     return cr.tanh(a @ b * 0.2) if rng.integers(2) else (a @ b) * 0.1
 
 
+def _contraction(rng, x, values):
+    """A product of any layout: letters that meet are kept (a batch) or summed; what only one side has, too."""
+    y = _pick(rng, values, lambda v: _is_real(v) and v.ndim <= 3)
+    if y is None or x.ndim > 3 or 0 in (*x.shape, *y.shape):
+        return None
+    letters = dict(zip("abc", x.shape, strict=False))
+    right = ""
+    for c, n in zip("xyz", y.shape, strict=False):
+        same = [d for d in "abc" if letters.get(d) == n and d not in right]
+        right += same[0] if same and rng.integers(4) else c
+        letters[right[-1]] = n
+    kept = [str(c) for c in rng.permutation(list(letters)) if rng.integers(3)]
+    if math.prod(letters.values()) > 40 * MOST or math.prod(letters[c] for c in kept) > MOST:
+        return None
+    return cr.tanh(cr.einsum(f"{'abc'[: x.ndim]},{right}->{''.join(kept)}", x, y) * 0.1)
+
+
+def _written(rng, x, values):
+    """A copy that is changed in place, as a whole or in parts."""
+    if x.ndim == 0 or 0 in x.shape:
+        return None
+    z, k = x * 1.0, rng.integers(6)
+    at = int(rng.integers(x.shape[0]))
+    if k == 0:
+        z[at] = 0.5
+    elif k == 1:
+        z[at:] = cr.tanh(x[at:])
+    elif k == 2:
+        z[::2] *= 2.0
+    elif k == 3:
+        z += cr.sin(x)
+        z.mul_(0.5)
+    elif k == 4:
+        z[..., np.array([0, -1])] = x[..., 0:1] * 0.3
+    else:
+        z[at] += x.sum(0) * 0.1
+    return z
+
+
+def _scattered(rng, x, values):
+    """Entries at places of arrays of whole numbers: read, put and added up."""
+    if x.ndim == 0 or 0 in x.shape:
+        return None
+    k, dim = rng.integers(6), int(rng.integers(x.ndim))
+    n = x.shape[dim]
+    places = rng.integers(0, n, size=int(rng.integers(1, 2 * n + 1)))
+    if k == 0:
+        return cr.index_select(x, dim, cr.tensor(places))
+    if k == 1:
+        y = cr.index_select(cr.sin(x), dim, cr.tensor(places))
+        return cr.tanh(cr.index_add(x, dim, cr.tensor(places), y) * 0.2)
+    everywhere = cr.tensor(rng.integers(0, n, size=x.shape))
+    if k == 2:
+        return cr.gather(x, dim, everywhere)
+    if k == 3:
+        return cr.tanh(cr.scatter_add(x * 0.5, dim, everywhere, cr.sin(x)) * 0.2)
+    if k == 4:
+        return x[(slice(None),) * dim + (x.argmax(dim).reshape(-1)[:5],)]
+    return cr.roll(x, int(rng.integers(-n, n + 1)), dim)
+
+
+def _drawn(rng, x, values):
+    return (
+        x * cr.rand(*x.shape, dtype=x.dtype)
+        if rng.integers(2)
+        else x + 0.1 * cr.randn(*x.shape, dtype=x.dtype)
+    )
+
+
 def _called(rng, x, values):
     """What runs in NumPy between kernels."""
     if x.ndim == 0 or 0 in x.shape:
         return None
-    k, dim = rng.integers(5), int(rng.integers(x.ndim))
+    k, dim = rng.integers(9), int(rng.integers(x.ndim))
+    if k == 5:
+        return cr.tanh(cr.prod(cr.sin(x) + 1.5, dim) * 0.1)
+    if k == 6:
+        return cr.norm(x, 2, dim, keepdim=bool(rng.integers(2)))
+    if k == 7:
+        return cr.median(x, dim).values if rng.integers(2) else cr.log_softmax(x, dim)
+    if k == 8:
+        return cr.cummax(x, dim).values
     if k == 0:
         return cr.sort(x, dim).values
     if k == 1:
@@ -163,4 +275,7 @@ def _called(rng, x, values):
     return cr.cat([x, x * 2.0], dim)
 
 
-_MOVES = (_unary,) * 5 + (_binary,) * 5 + (_reduction,) * 4 + (_view,) * 4 + (_product,) * 3 + (_called,)
+_MOVES = (
+    *(_unary,) * 5, *(_binary,) * 5, *(_reduction,) * 4, *(_view,) * 4, *(_product,) * 3, *(_truth,) * 2, _contraction,
+    _written, _scattered, _called,
+)  # fmt: skip
