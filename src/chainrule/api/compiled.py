@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.api import trees
 from chainrule.api.graph_function import GraphFunction
-from chainrule.api.run import check_function
+from chainrule.api.run import check_function, name_of
 from chainrule.dispatch import Handle, node_of
 from chainrule.errors import ArgumentError
 from chainrule.ir.graph import Graph
@@ -126,7 +126,7 @@ class Compiled:
         return found(tensors)
 
     def __repr__(self) -> str:
-        return f"<compiled {getattr(self._f, '__qualname__', repr(self._f))}>"
+        return f"<compiled {name_of(self._f)}>"
 
     def _outside(self) -> list[Any]:
         """What the names mean that the function uses from outside: which tensor, which number."""
@@ -208,7 +208,7 @@ class _Executable:
         self.recording: Recording = record(
             flat, types, name="compile", tracked=tracked, whole=True, randomness="call"
         )
-        self.function = GraphFunction(self.recording.graph, getattr(f, "__name__", "f"))
+        self.function = GraphFunction(self.recording.graph, name_of(f))
         r = self.recording
         # Tensors that `f` made, and that depend on nothing: each call makes new ones.
         self._made = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.api.run import Run, check_function, ones_like
+from chainrule.api.run import Run, called_as, check_function, ones_like
 from chainrule.source import boundary
 
 
@@ -61,7 +61,7 @@ def value_and_grad(
         value = run.value()
         return ((value, run.aux), gradient) if has_aux else (value, gradient)
 
-    return gradient_with_value
+    return called_as(gradient_with_value, "value_and_grad", f)
 
 
 @boundary
@@ -91,7 +91,7 @@ def grad(
         run, result = _gradient(f, args, kwargs, argnums, has_aux)
         return (result, run.aux) if has_aux else result
 
-    return gradient
+    return called_as(gradient, "grad", f)
 
 
 def _gradient(f: Any, args: Any, kwargs: Any, argnums: Any, has_aux: bool) -> tuple[Run, Any]:

@@ -32,6 +32,7 @@ class GraphFunction:
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
+        self._made = {"compiled": name}
         self._pulls: dict[tuple[bool, ...], GraphFunction] = {}
         self._pushes: dict[tuple[bool, ...], GraphFunction] = {}
 
@@ -67,6 +68,8 @@ class GraphFunction:
             creation.make_leaf(a if a.__class__ is float else plain(a if a.ndim else a[()]))
             for a in self.program(arrays)
         ]
+        for t in outs:
+            t.n.params = self._made  # what explanations say of a result without history
         if not current().grad or not self.inexact or all(t.n.pull is None for t in inputs):
             return outs
         floats = [outs[k] for k in self.inexact]

@@ -113,7 +113,7 @@ class Run:
         if self.outside:
             return t
         n = node_of(t)
-        return t if n.pull is None else creation.make_leaf(own(t.v))
+        return t if n.pull is None else _returned(own(t.v), "value")
 
     def _without_tape(self, aux: Any) -> Any:
         leaves, spec = trees.flatten(aux)
@@ -158,7 +158,7 @@ class Run:
         ]
         cts = pull_back(roots, set(self.nodes), recorded)[0] if roots else {}
         return [
-            _zeros(t) if n not in cts else cts[n] if recorded else _gradient_tensor(cts[n], n)
+            _zeros(t, "gradient") if n not in cts else cts[n] if recorded else _gradient_tensor(cts[n], n)
             for t, n in zip(self.inputs, self.nodes, strict=True)
         ]
 
@@ -177,11 +177,11 @@ class Run:
         roots = [node_of(t) for t in self.outs]
         found = push_forward([n for n in roots if n.pull is not None], seeds, recorded) if seeds else {}
         return [
-            _zeros(t)
+            _zeros(t, "tangent")
             if n not in found
             else found[n]
             if recorded
-            else creation.make_leaf(settle(found[n], t.v))
+            else _returned(settle(found[n], t.v), "tangent")
             for t, n in zip(self.outs, roots, strict=True)
         ]
 
@@ -201,7 +201,7 @@ class Run:
         if found is None:
             return None
         return [
-            _gradient_tensor(found[n], n) if n in found else _zeros(t)
+            _gradient_tensor(found[n], n) if n in found else _zeros(t, "gradient")
             for n, t in zip(self.nodes, self.inputs, strict=True)
         ]
 
@@ -292,6 +292,18 @@ def check_function(f: Any, name: str, usage: str | None = None) -> None:
         raise ArgumentError(f"{name} takes a function, not a {type(f).__name__}", fix=fix)
 
 
+def name_of(f: Any) -> str:
+    """What a function is called in explanations."""
+    return getattr(f, "__name__", None) or "f"
+
+
+def called_as(g: Callable[..., Any], transform: str, f: Any) -> Callable[..., Any]:
+    """A function that a transform made of `f`: it says so, and shows the parameters of `f`."""
+    g.__name__ = g.__qualname__ = f"{transform}({name_of(f)})"
+    g.__wrapped__ = f  # type: ignore[attr-defined]
+    return g
+
+
 def _positions(argnums: Sequence[Any], n: int) -> list[int]:
     found: list[int] = []
     for k in argnums:
@@ -345,8 +357,18 @@ def _built(spec: Any, count: int) -> str:
     return f"a {spec.type.__name__} of {count}" if spec.type is not None else f"{count} tensors"
 
 
-def _zeros(t: Any) -> Any:
-    return creation.make_leaf(0.0 if t.v.__class__ is float else np.zeros(t.shape, t.dtype))
+def _zeros(t: Any, kind: str) -> Any:
+    return _returned(0.0 if t.v.__class__ is float else np.zeros(t.shape, t.dtype), kind)
+
+
+_KINDS = {kind: {"returned": kind} for kind in ("value", "gradient", "tangent")}
+
+
+def _returned(value: Any, kind: str) -> Any:
+    """A tensor that begins a history, and knows that a transform returned it."""
+    t = creation.make_leaf(value)
+    t.n.params = _KINDS[kind]
+    return t
 
 
 # --- cotangents and tangents -----------------------------------------------------------------------

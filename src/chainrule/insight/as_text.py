@@ -41,6 +41,9 @@ def lines(tree: Trace, detail: str, wrt: int | None, entry: Entry | None) -> Ite
 
 
 def _leaf_sentences(tree: Trace) -> Iterator[str]:
+    if tree.origin:
+        yield from tree.origin
+        return
     s = tree.steps[0]
     yield f"{s.name} = {s.value.text} was made, not computed, at {s.place}"
     yield "There is nothing to explain in it; ask explain(L) for a result L that was computed from it."

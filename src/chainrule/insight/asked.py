@@ -58,10 +58,15 @@ def argument_text(frame: FrameType) -> str | None:
 
 
 def _call(frame: FrameType) -> ast.Call | None:
-    first, last, begin, end = Source(frame.f_code, frame.f_lasti).positions
+    return call_at(Source(frame.f_code, frame.f_lasti))
+
+
+def call_at(source: Source) -> ast.Call | None:
+    """The call that an instruction of the program executes, as it is written; None where the text is not at hand."""
+    first, last, begin, end = source.positions
     if first is None or last is None or begin is None or end is None:
         return None
-    lines = [linecache.getline(frame.f_code.co_filename, k).encode() for k in range(first, last + 1)]
+    lines = [linecache.getline(source.file, k).encode() for k in range(first, last + 1)]
     if not all(lines):
         return None
     lines[-1] = lines[-1][:end]

@@ -18,6 +18,7 @@ from chainrule.insight.history import history_note
 from chainrule.insight.inside import original
 from chainrule.insight.naming import Variables, assigned_names, fresh_names
 from chainrule.insight.notation import Formula, local_derivative, step_formula
+from chainrule.insight.returned import returned
 from chainrule.insight.saved import NOTHING, Saved, saved
 from chainrule.insight.shown import Shown, show
 from chainrule.ir.types import Type, type_of
@@ -166,6 +167,8 @@ class Trace:
         Groups of `lines` that ran equally often.
     saved
         What is kept for the backward pass.
+    origin
+        Of a leaf that a call returned: what it is, and what to ask instead.
     """
 
     output: str
@@ -180,6 +183,7 @@ class Trace:
     notes: tuple[str, ...] = ()
     loops: tuple[Loop, ...] = ()
     saved: Saved = NOTHING
+    origin: tuple[str, ...] = ()
 
     def step(self, id: int) -> Step:
         """The step with this id."""
@@ -278,12 +282,20 @@ class _Builder:
             notes=(*notes, *self._notes(steps)),
             loops=tuple(_loops(lines)),
             saved=self._saved() if with_saved else NOTHING,
+            origin=self._origin() if self.root.p is None else (),
         )
 
     def _saved(self) -> Saved:
         """What the tape itself keeps: of a compiled call what it reads, not what its steps would."""
         root = original(self.root)
         return saved(root, self.flow if root is self.root else Flow(root), self.names)
+
+    def _origin(self) -> tuple[str, ...]:
+        found = returned(self.root, self.variables)
+        if found is None:
+            return ()
+        value = f"{self.names[self.root]} = {self._value(self.root).text}"
+        return f"{value} {found.what} at {Place.of(found.source)}", found.why, *filter(None, [found.ask])
 
     # names
 
@@ -294,13 +306,10 @@ class _Builder:
         names = {n: self.variables.by_node[n] for n in self.nodes if self._named(n)}
         if self.root not in names:
             names[self.root] = name or ("L" if "L" not in names.values() else "result")
-        letters, ts = fresh_names([*names.values(), *(v.name for v in self.variables.all)])
+        taken = {*names.values(), *(v.name for v in self.variables.all)}
         long = len(self.nodes) > 20 * STEPS_SHOWN  # told line by line: steps need no names
-        inner = (
-            {}
-            if long
-            else assigned_names(self.nodes, {*names.values(), *(v.name for v in self.variables.all)})
-        )
+        inner = {} if long else assigned_names(self.nodes, taken)
+        letters, ts = fresh_names([*taken, *inner.values()])
         for n in self.nodes:
             if n not in names and (n.p is None or (not long and self.group.get(n, n) is n)):
                 names[n] = inner.get(n) or self._new_name(n, names, letters, ts)

@@ -14,6 +14,7 @@ from chainrule.insight.missing import computed, constant, missing, untracked
 from chainrule.insight.naming import Variables
 from chainrule.insight.present import present
 from chainrule.insight.question import Question, gradient_of, is_stored
+from chainrule.insight.returned import Returned, returned
 from chainrule.insight.shown import place, show
 from chainrule.insight.words import a
 from chainrule.ops.creation import ones_like
@@ -99,6 +100,10 @@ def why_with(x: Handle, variables: Variables, *, name: str | None = None) -> Ans
         and RETAINED[owner].n is n
     ):
         return _answer(Question(owner, _name(owner, name, variables), variables))
+    if owner is None or owner.p is not None:
+        found = returned(n, variables)
+        if found is not None:
+            return _returned(n, found, name or variables.by_node.get(n, "this tensor"))
     if owner is not None:
         if not is_stored(n, owner):
             return _not_stored(n, owner, variables, name)
@@ -147,6 +152,13 @@ def _not_stored(n: Node, owner: Node, variables: Variables, name: str | None) ->
              f"  It is not what {of}.grad holds: it was returned, or another backward followed."]  # fmt: skip
     fix = "Ask for it with create_graph=True to differentiate it again."
     return Answer("not_stored", about, lines, value=show(n.out).to_json(), place=n.source, fix=fix)
+
+
+def _returned(n: Node, found: Returned, name: str) -> Answer:
+    """A result of a transform or of a compiled function."""
+    lines = [f"{name} = {show(n.out).text} {found.what} at {found.source}", f"  {found.why}"]
+    reason = "not_stored" if "gradient" in found.what else "untracked"
+    return Answer(reason, name, lines, value=show(n.out).to_json(), place=n.source, fix=found.ask)
 
 
 def _of_function(f: Any, at: tuple[Any, ...]) -> Answer:
