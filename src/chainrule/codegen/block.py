@@ -199,6 +199,33 @@ class Block:
         outer.label = f"done{n}"
         return [Value(self, now.name, now.kind, depth - 1) for now in after]
 
+    def loop_or_none(
+        self, stop: Index, carried: Sequence[Value], body: Callable[..., Sequence[Value]]
+    ) -> list[Value]:
+        """As `loop` with steps of 1, and not once if `stop` is 0."""
+        n, outer, depth = self._label(), self.levels[-1], len(self.levels)
+        self.levels.append(Level(f"body{n}"))
+        index = Index(f"%i{n}", depth)
+        inside = [Value(self, self.fresh(), v.kind, depth) for v in carried]
+        after = body(index, *inside)
+        inner = self.levels.pop()
+        outer.lines += [f"  br label %loop{n}", f"loop{n}:"]
+        outer.lines.append(f"  {index.name} = phi i64 [ 0, %{outer.label} ], [ %next{n}, %{inner.label} ]")
+        for v, was, now in zip(inside, carried, after, strict=True):
+            pairs = f"[ {was.name}, %{outer.label} ], [ {now.name}, %{inner.label} ]"
+            outer.lines.append(f"  {v.name} = phi {self.types[v.kind]} {pairs}")
+        outer.lines += [
+            f"  %more{n} = icmp slt i64 {index.name}, {stop.name}",
+            f"  br i1 %more{n}, label %body{n}, label %done{n}",
+            f"body{n}:",
+            *inner.lines,
+            f"  %next{n} = add i64 {index.name}, 1",
+            f"  br label %loop{n}",
+            f"done{n}:",
+        ]
+        outer.label = f"done{n}"
+        return [Value(self, v.name, v.kind, depth - 1) for v in inside]
+
     # --- values ----------------------------------------------------------------------------------
 
     def value(self, v: Any, kind: str = REAL) -> Value:
@@ -239,14 +266,44 @@ class Block:
             self.named(f"getelementptr {entry or self.real}, ptr {pointer}, i64 {place}", level), level
         )
 
-    def load(self, address: Index) -> Value:
-        """The vector at an address; entries need not be aligned to more than their own size."""
-        text = f"load {self.types[REAL]}, ptr {address.name}, align {self.bits // 8}"
-        return Value(self, self.named(text, address.level), REAL, address.level)
+    def load(self, address: Index, mask: Value | None = None) -> Value:
+        """The vector at an address, 0 where the mask is false; entries need not be aligned to more than their size."""
+        t, size = self.types[REAL], self.bits // 8
+        if mask is None:
+            text = f"load {t}, ptr {address.name}, align {size}"
+            return Value(self, self.named(text, address.level), REAL, address.level)
+        fn, truth = f"llvm.masked.load.{self.suffix}f{self.bits}.p0", self.types[TRUTH]
+        self.declared[fn] = f"declare {t} @{fn}(ptr, i32, {truth}, {t})"
+        text = f"call {t} @{fn}(ptr {address.name}, i32 {size}, {truth} {mask.name}, {t} zeroinitializer)"
+        level = max(address.level, mask.level)
+        return Value(self, self.named(text, level), REAL, level)
 
-    def store(self, v: Value, address: Index) -> None:
-        text = f"store {self.types[REAL]} {v.name}, ptr {address.name}, align {self.bits // 8}"
-        self.line(text, max(v.level, address.level))
+    def store(self, v: Value, address: Index, mask: Value | None = None) -> None:
+        """Store the lanes for which the mask is true."""
+        t, size, level = self.types[REAL], self.bits // 8, max(v.level, address.level)
+        if mask is None:
+            return self.line(f"store {t} {v.name}, ptr {address.name}, align {size}", level)
+        fn, truth = f"llvm.masked.store.{self.suffix}f{self.bits}.p0", self.types[TRUTH]
+        self.declared[fn] = f"declare void @{fn}({t}, ptr, i32, {truth})"
+        text = f"call void @{fn}({t} {v.name}, ptr {address.name}, i32 {size}, {truth} {mask.name})"
+        return self.line(text, max(level, mask.level))
+
+    def inside(self, n: str, first: int = 0, level: int = 0) -> Value:
+        """Which of the places first, first + 1, … of the lanes lie before the whole number `n`."""
+        whole, t = f"i{self.bits}", self.types[WHOLE]
+        n = n if self.bits == 64 else self.named(f"trunc i64 {n} to i32", level)
+        one = self.named(f"insertelement {t} poison, {whole} {n}, i32 0", level)
+        every = self.named(
+            f"shufflevector {t} {one}, {t} poison, <{self.lanes} x i32> zeroinitializer", level
+        )
+        places = ", ".join(f"{whole} {first + k}" for k in range(self.lanes))
+        return Value(self, self.named(f"icmp slt {t} <{places}>, {every}", level), TRUTH, level)
+
+    def shuffle(self, v: Value, lanes: Sequence[int], other: str = "poison") -> Value:
+        """The lanes of a vector in this order; numbers from `lanes` on are lanes of `other`."""
+        t, mask = self.types[v.kind], ", ".join(f"i32 {k}" for k in lanes)
+        text = f"shufflevector {t} {v.name}, {t} {other}, <{len(lanes)} x i32> <{mask}>"
+        return self.operation(text, v.kind, v)
 
     # --- calls -----------------------------------------------------------------------------------
 

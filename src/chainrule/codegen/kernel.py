@@ -112,14 +112,8 @@ class KernelWriter(Memory):
 
     def _lanes_inside(self, i: Index) -> Value:
         """Which lanes are samples: the last vector of a row may reach beyond it."""
-        b, bits = self.b, self.b.bits
-        left = b.named(f"sub i64 %len, {i.name}", i.level)
-        left = left if bits == 64 else b.named(f"trunc i64 {left} to i32", i.level)
-        t = b.types["whole"]
-        one = b.named(f"insertelement {t} poison, i{bits} {left}, i32 0", i.level)
-        every = b.named(f"shufflevector {t} {one}, {t} poison, <{b.lanes} x i32> zeroinitializer", i.level)
-        lanes = "<" + ", ".join(f"i{bits} {k}" for k in range(b.lanes)) + ">"
-        return Value(b, b.named(f"icmp slt {t} {lanes}, {every}", i.level), TRUTH, i.level)
+        b = self.b
+        return b.inside(b.named(f"sub i64 %len, {i.name}", i.level), level=i.level)
 
     def _join(self, o: Output, v: Value) -> None:
         """Add what the vectors found to the entry in memory; the first time there is nothing yet."""

@@ -26,6 +26,13 @@ QUICKER = frozenset(
     hypot lerp ldexp fmod remainder floor_divide heaviside
     """.split()  # noqa: SIM905
 )
+# Functions along axes that codegen/rows and codegen/scans have, and those whose pullbacks they have too.
+ALONG_AXES = frozenset(
+    """
+    sum mean prod amax amin var std logsumexp softmax log_softmax cumsum cumprod linear_recurrence
+    """.split()  # noqa: SIM905
+)
+PULLED_ALONG_AXES = frozenset({"softmax", "log_softmax", "logsumexp", "var", "std"})
 LEAST = 100_000  # entries: below it NumPy is quick, and loading LLVM takes as long as a hundred calls
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 _ndarray = np.ndarray
@@ -33,11 +40,32 @@ _ndarray = np.ndarray
 
 def value(p: Primitive, values: Sequence[Any], params: dict[str, Any]) -> Any:
     """The value of a primitive on large arrays, or None where NumPy's way is taken."""
+    if p.name in ALONG_AXES:
+        return _along_axes(p, values, params)
     if p.name not in QUICKER or not _is_large(values):
         return None
     formula = Apply(p.name, tuple(map(Symbol, p.inputs)), {k: Param.named(k) for k in params})
     outs = run([formula], dict(zip(p.inputs, values, strict=True)), params)
     return None if outs is None else outs[0]
+
+
+def _along_axes(p: Primitive, values: Sequence[Any], params: dict[str, Any]) -> Any:
+    if not _is_large(values):
+        return None
+    from chainrule.tape import rows
+
+    _keep_freed_memory()
+    return rows.value(p.name, values, params)
+
+
+def pull_along_axes(p: Primitive, x: Any, out: Any, params: dict[str, Any], ct: Any) -> Any:
+    """The cotangent of the large array that `p` of PULLED_ALONG_AXES had, or None where the general way is taken."""
+    if not _is_large([x, out]):
+        return None
+    from chainrule.tape import rows
+
+    _keep_freed_memory()
+    return rows.pull(p.name, x, out, params, ct)
 
 
 _DIFFERENCE = apply("exp", Symbol("x") - Symbol("y"))

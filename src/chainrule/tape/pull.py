@@ -24,7 +24,7 @@ from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply,
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE, Custom, Partials, Primitive, partials_of, values_read
 from chainrule.tape import numbers
-from chainrule.tape.kernels import instead
+from chainrule.tape.kernels import PULLED_ALONG_AXES, instead, pull_along_axes
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
 from chainrule.tape.reduced import pull_rows
@@ -319,6 +319,14 @@ def reduction_pull(node: Node, ct: Any) -> Any:
     return general_pull(node, ct)
 
 
+def along_axes_pull(node: Node, ct: Any) -> Any:
+    """Pullback of softmax and the like; of a large array by a compiled loop."""
+    c = pull_along_axes(node.p, node.x, node.out, node.params or {}, dense(ct))
+    if c is not None:
+        return ((node.a, c),)
+    return (reduction_pull if node.p.kind == "reduction" else general_pull)(node, ct)
+
+
 def index_pull(node: Node, ct: Any) -> Any:
     """Pullback of basic or advanced indexing: a cotangent with few entries."""
     args = node.x
@@ -412,6 +420,8 @@ def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
     reads = ARRAYS if own or found - {"index", "*index"} else NOTHING
     if p.name == "index":
         return _with_reads(lambda node, ct: index_pull(node, ct), NOTHING)
+    if p.name in PULLED_ALONG_AXES and not complex_:
+        return _with_reads(lambda node, ct: along_axes_pull(node, ct), reads)
     if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
         return _with_reads(elementwise_pull(p, wanted), reads)
     if isinstance(p.rule, Partials) and p.kind == "reduction" and not complex_:

@@ -1,0 +1,239 @@
+"""Reductions, scans and softmax of large arrays by compiled loops (codegen/rows, codegen/scans), and their pullbacks.
+
+None is the answer wherever NumPy's way is to be taken: without llvmlite, for other dtypes and layouts, and where a
+result leaves the range in which the order of the steps does not matter.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.codegen import rows, scans
+from chainrule.codegen.row_program import Layout, Number, Pass, Program
+from chainrule.table.formula import Symbol, apply
+from chainrule.table.select import where
+
+_REAL = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+# --- what is done with each row ------------------------------------------------------------------
+
+
+def _symbols(names: str) -> list[Symbol]:
+    return [Symbol(n) for n in names.split()]
+
+
+x, ct, out, written, count = _symbols("x ct out written count")
+top, shift, total, scale, mean = _symbols("top shift total scale mean")
+
+_SUM = Pass("total", "add", x)
+_MEAN = (_SUM, Number("mean", total / count))
+_SHIFT = (Pass("top", "maximum", x), Number("shift", where(apply("isfinite", top), top, 0.0)))
+_EXP = apply("exp", x - shift)
+_WEIGHTS = (*_SHIFT, Pass("total", "add", _EXP, writes=_EXP))  # e^(x - top), and their sum
+_LOG = Number("log", apply("log", total))
+
+VALUES = {
+    "sum": Program((_SUM,), "total"),
+    "mean": Program(_MEAN, "mean"),
+    "prod": Program((Pass("total", "mul", x),), "total"),
+    "amax": Program((Pass("top", "maximum", x),), "top"),
+    "amin": Program((Pass("top", "minimum", x),), "top"),
+    "logsumexp": Program((*_SHIFT, Pass("total", "add", _EXP), _LOG, Number("sum", Symbol("log") + shift)), "sum"),
+    "softmax": Program((*_WEIGHTS, Number("scale", 1.0 / total), Pass(writes=written * scale)), "written"),
+    "log_softmax": Program(
+        (*_SHIFT, Pass("total", "add", _EXP), _LOG, Pass(writes=x - shift - Symbol("log"))), "written"
+    ),
+    "var": (_SQUARES := Program((*_MEAN, Pass("squares", "add", (x - mean) * (x - mean))), "squares")),
+    "std": _SQUARES,
+}  # fmt: skip
+
+PULLS = {
+    "logsumexp": Program(
+        (*_WEIGHTS, Number("scale", ct / total), Pass(writes=written * scale)), "written", ("x",), ("ct",)
+    ),
+    "softmax": Program(
+        (Pass("total", "add", out * ct), Pass(writes=out * (ct - total))), "written", ("out", "ct")
+    ),
+    "log_softmax": Program(
+        (*_WEIGHTS, Pass("sum", "add", ct), Number("scale", Symbol("sum") / total), Pass(writes=ct - written * scale)),
+        "written", ("x", "ct"),
+    ),
+    "var": Program((*_MEAN, Pass(writes=ct * (x - mean))), "written", ("x",), ("ct",)),
+}  # fmt: skip
+SCANS = {"cumsum": scans.SUM, "cumprod": scans.PRODUCT, "linear_recurrence": scans.RECURRENCE}
+
+
+# --- how rows lie in memory ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An array as (outer, n, inner) in the order of its memory."""
+
+    outer: int
+    n: int
+    inner: int
+    order: tuple[int, ...] | None  # its axes in that order; None: as they are
+    shape: tuple[int, ...]  # in that order
+    each: tuple[int, ...]  # the shape with 1 along the rows
+
+    def laid(self, a: np.ndarray) -> np.ndarray:
+        """An array of the same axes in the same order of memory."""
+        return np.ascontiguousarray(a if self.order is None else a.transpose(self.order))
+
+    def back(self, a: np.ndarray) -> np.ndarray:
+        """An array in the order of memory with the axes of the original."""
+        return a if self.order is None else a.transpose(np.argsort(self.order))
+
+
+def lines(a: Any, axis: int | tuple[int, ...]) -> Lines | None:
+    """How an array is gone through along axes; None if these do not lie together in memory without gaps."""
+    if a.__class__ is not np.ndarray or a.dtype not in _REAL or not a.size:
+        return None
+    order = None
+    if not a.flags.c_contiguous:
+        order = tuple(sorted(range(a.ndim), key=lambda k: -a.strides[k]))
+        if not a.transpose(order).flags.c_contiguous:
+            return None
+    return _lines(a.shape, (axis,) if isinstance(axis, int) else axis, order)
+
+
+@functools.lru_cache(maxsize=256)
+def _lines(shape: tuple[int, ...], axes: tuple[int, ...], order: tuple[int, ...] | None) -> Lines | None:
+    laid = shape if order is None else tuple(shape[k] for k in order)
+    along = [k in axes for k in (range(len(shape)) if order is None else order)]
+    places = [k for k, n in enumerate(laid) if along[k] and n > 1]
+    if not places:
+        return None
+    first, last = places[0], places[-1] + 1
+    if any(not along[k] and laid[k] > 1 for k in range(first, last)):
+        return None
+    outer, n, inner = (math.prod(part) for part in (laid[:first], laid[first:last], laid[last:]))
+    return Lines(outer, n, inner, order, laid, tuple(1 if a else n for a, n in zip(along, laid, strict=True)))
+
+
+def _run(program: Program, at: Lines, dtype: np.dtype, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
+    """The result of a program for arrays and columns that lie in order."""
+    compiled = rows.kernel(program, Layout.of(dtype, at.n, at.inner))
+    if compiled is None:
+        return None
+    result = np.empty(at.shape if program.result == "written" else at.each, dtype)
+    given = [inputs[name].ctypes.data for name in (*program.arrays, *program.columns)]
+    compiled.call(at.outer, at.n, at.inner, result.ctypes.data, *given)
+    return at.back(result)
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def value(name: str, values: Sequence[Any], params: dict[str, Any]) -> Any:
+    """The value of a primitive of kernels.ALONG_AXES."""
+    if name in SCANS:
+        return _scan(SCANS[name], values, **params)
+    (a,) = values
+    at = lines(a, params["axis"])
+    if at is None:
+        return None
+    result = _run(VALUES[name], at, a.dtype, {"x": a})
+    if result is None:
+        return None
+    if name in ("var", "std"):
+        result /= a.dtype.type(max(at.n - params["correction"], 0))
+        result = np.sqrt(result, out=result) if name == "std" else result
+    if name == "prod" and not _is_normal(result):
+        return None
+    if params.get("keepdims", True):
+        return result
+    return result.squeeze(params["axis"])[()]
+
+
+def _is_normal(a: np.ndarray) -> bool:
+    """Finite and with all digits: a product whose parts leave this range depends on the order of its factors."""
+    return bool(np.all((np.abs(a) >= np.finfo(a.dtype).tiny) & np.isfinite(a)))
+
+
+def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool) -> Any:
+    at = lines(values[-1], axis)
+    if at is None:
+        return None
+    given = [at.laid(v) for v in values]
+    dtype = given[-1].dtype
+    if any(v.dtype != dtype or v.shape != at.shape for v in given):
+        return None
+    compiled = scans.kernel(scan, Layout.of(dtype, at.n, at.inner), reverse)
+    if compiled is None:
+        return None
+    result = np.empty(at.shape, dtype)
+    bad = np.zeros(16, dtype)
+    addresses = [v.ctypes.data for v in (result, *given, *([bad] if compiled.fast else []))]
+    compiled.call(at.outer, at.n, at.inner, *addresses)
+    return None if np.isnan(bad).any() else at.back(result)
+
+
+# --- pullbacks -----------------------------------------------------------------------------------
+
+
+def pull(name: str, a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    """The cotangent of the input `a` (which may be only a type where the rule does not read it)."""
+    return _PULLS[name](a, result, params, cotangent)
+
+
+def _pull_softmax(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    return _pull_whole("softmax", "out", result, params, cotangent)
+
+
+def _pull_log_softmax(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    return _pull_whole("log_softmax", "x", a, params, cotangent)
+
+
+def _pull_whole(name: str, reads: str, a: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    at = lines(a, params["axis"])
+    if at is None or np.shape(cotangent) != a.shape or cotangent.dtype != a.dtype:
+        return None
+    return _run(PULLS[name], at, a.dtype, {reads: at.laid(a), "ct": at.laid(cotangent)})
+
+
+def _pull_reduced(program: Program, share: Callable[..., Any]) -> Callable[..., Any]:
+    """The pullback of a reduction whose cotangent and result are one number for each row."""
+
+    def call(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
+        at = lines(a, params["axis"])
+        if at is None:
+            return None
+        each = tuple(1 if k in _axes(params) else n for k, n in enumerate(a.shape))
+        c = np.asarray(share(cotangent, result, at.n, params), a.dtype).reshape(each)
+        return _run(program, at, a.dtype, {"x": at.laid(a), "ct": at.laid(c)})
+
+    return call
+
+
+def _axes(params: dict[str, Any]) -> tuple[int, ...]:
+    axis = params["axis"]
+    return (axis,) if isinstance(axis, int) else axis
+
+
+def _of_var(cotangent: Any, result: Any, n: int, params: dict[str, Any]) -> Any:
+    freedom = n - params["correction"]
+    return cotangent * (2.0 / freedom if freedom > 0 else math.inf)
+
+
+def _of_std(cotangent: Any, result: Any, n: int, params: dict[str, Any]) -> Any:
+    """0 where all entries are equal."""
+    steep = _of_var(cotangent, result, n, params) / 2 / np.where(result == 0, 1, result)
+    return np.where(result == 0, 0.0, steep)
+
+
+_PULLS: dict[str, Callable[..., Any]] = {
+    "softmax": _pull_softmax,
+    "log_softmax": _pull_log_softmax,
+    "logsumexp": _pull_reduced(PULLS["logsumexp"], lambda c, *_: c),
+    "var": _pull_reduced(PULLS["var"], _of_var),
+    "std": _pull_reduced(PULLS["var"], _of_std),
+}
