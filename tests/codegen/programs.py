@@ -56,7 +56,7 @@ def program(seed, *, size=8, draws=False):
             if found is not None and 0 <= found.numel() <= MOST:
                 values.append(found)
         made = values[len(xs) :] or values
-        return tuple(v * 1.0 for v in made[-int(rng.integers(1, 4)) :])
+        return tuple(v * 1.0 if _is_real(v) else v * 1 for v in made[-int(rng.integers(1, 4)) :])
 
     return f
 
@@ -68,6 +68,14 @@ def _pick(rng, values, good):
 
 def _is_real(v):
     return v.is_floating_point()
+
+
+def _is_truth(v):
+    return v.dtype == np.bool_
+
+
+def _is_whole(v):
+    return v.dtype == np.int64
 
 
 def _fits(a, b):
@@ -101,7 +109,7 @@ def _binary(rng, x, values):
 
 def _truth(rng, x, values):
     """A truth value, or a choice by one that is there."""
-    c = _pick(rng, values, lambda v: not _is_real(v) and _fits(v, x))
+    c = _pick(rng, values, lambda v: _is_truth(v) and _fits(v, x))
     y = _pick(rng, values, lambda v: _is_real(v) and _fits(v, x) and (c is None or _fits(v, c)))
     if c is None or y is None or not rng.integers(3):
         return (x > 0.2, x <= x.mean(), x == cr.floor(x), cr.isfinite(x))[rng.integers(4)]
@@ -111,6 +119,35 @@ def _truth(rng, x, values):
     if k == 3:
         return (~c, c & (x > y), c | (x < 0.0), c ^ (x < 0.3))[rng.integers(4)]
     return c * x if k == 4 else c.sum() * 0.01 + x
+
+
+def _whole(rng, x, values):
+    """Whole numbers, made of real ones or computed with; a comparison or a real number of them."""
+    i = _pick(rng, values, _is_whole)
+    if i is None or not rng.integers(3):
+        k = rng.integers(4 if x.ndim and 0 not in x.shape else 1)
+        if k == 1:
+            return cr.argsort(x, int(rng.integers(x.ndim)))
+        if k == 2:
+            return x.argmax(int(rng.integers(x.ndim)))
+        return cr.arange(x.shape[-1]) if k == 3 else cr.floor(3.0 * x).to(cr.int64)
+    j = _pick(rng, values, lambda v: _is_whole(v) and _fits(v, i))
+    c = _pick(rng, values, lambda v: _is_truth(v) and _fits(v, i) and _fits(v, j))
+    k = rng.integers(10)
+    if k < 4:
+        return (i + j, i - j, i * (j % 5), -i)[k]
+    if k == 4:
+        return i // j if rng.integers(2) else i % j
+    if k == 5:
+        return (i // 3, i % -3, i.abs(), i**2 % 7)[rng.integers(4)]
+    if k == 6:
+        return cr.maximum(i, j) if c is None else cr.where(c, i, j)
+    if k == 7:
+        return (i > j, i == j, i % 2 == 0, i != 1)[rng.integers(4)]
+    if k == 8 and i.ndim and 0 not in i.shape:
+        dim = int(rng.integers(i.ndim))
+        return (i.sum(dim), i.amax(dim), i.amin(dim), (i > 0).any(dim))[rng.integers(4)]
+    return cr.tanh(i * 0.1) if rng.integers(2) else i.to(x.dtype) * 0.1
 
 
 def _axes(rng, x):
@@ -276,6 +313,6 @@ def _called(rng, x, values):
 
 
 _MOVES = (
-    *(_unary,) * 5, *(_binary,) * 5, *(_reduction,) * 4, *(_view,) * 4, *(_product,) * 3, *(_truth,) * 2, _contraction,
-    _written, _scattered, _called,
+    *(_unary,) * 5, *(_binary,) * 5, *(_reduction,) * 4, *(_view,) * 4, *(_product,) * 3, *(_truth,) * 2,
+    *(_whole,) * 2, _contraction, _written, _scattered, _called,
 )  # fmt: skip
