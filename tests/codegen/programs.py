@@ -137,7 +137,7 @@ def _whole(rng, x, values):
     if k < 4:
         return (i + j, i - j, i * (j % 5), -i)[k]
     if k == 4:
-        return i // j if rng.integers(2) else i % j
+        return i // (j.abs() + 1) if rng.integers(2) else i % -(j.abs() + 2)
     if k == 5:
         return (i // 3, i % -3, i.abs(), i**2 % 7)[rng.integers(4)]
     if k == 6:
