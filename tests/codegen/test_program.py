@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.codegen import jit
 from chainrule.codegen.program import Program
-from chainrule.codegen.steps import Call, Phase
+from chainrule.codegen.steps import Call, Kernel, Phase
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.evaluate import evaluate
 from chainrule.ir.graph import Graph
@@ -195,6 +195,31 @@ def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypa
     assert all(f == found[0] for f in found)
     for out, reference in zip(program(arrays), evaluate(g, *arrays), strict=True):
         np.testing.assert_allclose(out, reference, rtol=1e-11, atol=1e-14)
+
+
+def nearest(centres, points):
+    return cr.amin(((points[:, None, :] - centres[None]) ** 2).sum(2), 1).sum()
+
+
+@pytest.mark.parametrize("samples", [70, 64, 257])
+@pytest.mark.parametrize("special", [None, "ties", "nan", "inf"])
+def test_the_gradient_of_a_minimum_passes_over_what_is_not_the_smallest(samples, special):
+    centres, points = RNG.normal(size=(20, 3)), RNG.normal(size=(samples, 3))
+    if special == "ties":
+        centres[7] = centres[3]
+    elif special is not None:
+        points[5, 1] = float(special)
+    g = vjp(cr.graph_of(nearest, centres, points))
+    program = Program(g, tile=32)
+    assert any(
+        k.guard
+        for s in program.plan.steps
+        if isinstance(s, Phase)
+        for k in s.kernels
+        if isinstance(k, Kernel)
+    )
+    check(g, [centres, points, 1.0], tile=32, rtol=1e-10)
+    check(g, [centres, points, 1.0], rtol=1e-10)
 
 
 def test_a_program_may_be_called_by_several_threads_at_once():

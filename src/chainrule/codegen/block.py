@@ -226,6 +226,16 @@ class Block:
         outer.label = f"done{n}"
         return [Value(self, v.name, v.kind, depth - 1) for v in inside]
 
+    def when(self, condition: str, body: Callable[[], None]) -> None:
+        """`if condition: body()`; what is computed inside stays inside."""
+        n, outer = self._label(), self.levels[-1]
+        self.levels.append(Level(f"then{n}"))
+        body()
+        inner = self.levels.pop()
+        outer.lines += [f"  br i1 {condition}, label %then{n}, label %after{n}", f"then{n}:", *inner.lines]
+        outer.lines += [f"  br label %after{n}", f"after{n}:"]
+        outer.label = f"after{n}"
+
     # --- values ----------------------------------------------------------------------------------
 
     def value(self, v: Any, kind: str = REAL) -> Value:
@@ -319,7 +329,7 @@ class Block:
         """`usual`, but where the mask holds the function NAME of libm: lane by lane, for arguments that are rare."""
         level = max(v.level for v in (mask, usual, *xs))
         here, n, t = self.levels[level], self._label(), self.types[REAL]
-        here.lines.append(f"  br i1 {self._any(mask)}, label %rare{n}, label %usual{n}")
+        here.lines.append(f"  br i1 {self.any(mask)}, label %rare{n}, label %usual{n}")
         before, here.label = here.label, f"usual{n}"
         here.lines.append(f"rare{n}:")
         slow = self._lanes(name, xs, here.lines)
@@ -332,7 +342,7 @@ class Block:
         ]
         return Value(self, out, REAL, level)
 
-    def _any(self, mask: Value) -> str:
+    def any(self, mask: Value) -> str:
         """Whether a truth value holds in some lane, as a scalar register."""
         if self.lanes == 1:
             return mask.name

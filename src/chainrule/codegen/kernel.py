@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.codegen import integers
+from chainrule.codegen import integers, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
 from chainrule.codegen.memory import Memory, Slots, function, kind_of
 from chainrule.codegen.plan import Plan
@@ -49,21 +49,26 @@ class KernelWriter(Memory):
         self.mask: Value | None = None
 
     def text(self, name: str) -> str:
-        outer = self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes
-        self._nest(list(outer))
+        outer = list(self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes)
+        if self.kernel.guard is not None:
+            self._guarded(outer, *self.kernel.guard)
+        elif self.kernel.powers is not None:
+            self._nest([a for a in outer if a is not self.kernel.powers.along], self._row_of_powers)
+        else:
+            self._nest(outer, self._innermost)
         lines = self.b.levels[0].lines
         return function(name, lines)
 
     # --- loops -------------------------------------------------------------------------------------
 
-    def _nest(self, outer: list[Axis]) -> None:
+    def _nest(self, outer: Sequence[Axis], then: Callable[[], None]) -> None:
         if not outer:
-            self._innermost()
+            then()
             return
 
         def body(i: Index) -> list[Value]:
             self.at[outer[0]] = i
-            self._nest(outer[1:])
+            self._nest(outer[1:], then)
             return []
 
         self.b.loop(Index(str(outer[0].extent)), 1, [], body)
@@ -84,6 +89,64 @@ class KernelWriter(Memory):
         ends = self.b.loop(Index("%len"), self.b.lanes, start, body)
         for o, v in zip(summed, ends, strict=True):
             self._join(o, v)
+
+    def _row_of_powers(self) -> None:
+        """For each vector the powers one after the other."""
+        (o,), p = self.kernel.outputs, self.kernel.powers
+        assert p is not None
+
+        def vector(i: Index | None) -> list[Value]:
+            if i is not None and self.samples is not None:
+                self.at[self.samples] = i
+                self.mask = self._lanes_inside(i) if self.partial else None
+            x = self.pull(*p.x)
+
+            def body(j: Index, high: Value, low: Value) -> Sequence[Value]:
+                self.at[p.along] = j
+                self.store(o.var, o.idx, powers.value(high, low))
+                return powers.following(x, high, low)
+
+            self.b.loop(Index(str(p.along.extent)), 1, powers.start(x, p.first), body)
+            return []
+
+        if self.kernel.vector:
+            self.b.loop(Index("%len"), self.b.lanes, [], vector)
+        else:
+            vector(None)
+
+    def _guarded(self, outer: Sequence[Axis], guard: Var, idx: Terms) -> None:
+        """Sums of what is 0 where the guard does not hold."""
+        b, kept = self.b, {a for a, _, _ in idx}
+        b.when(b.named("icmp eq i64 %start, %begin", 0), lambda: self._nest(outer, self._clear))
+
+        def body(i: Index) -> list[Value]:
+            assert self.samples is not None
+            self.at[self.samples] = i
+            self.mask = self._lanes_inside(i) if self.partial else None
+            holds = self.pull(guard, idx)
+            b.when(b.any(holds if self.mask is None else holds & self.mask), lambda: add(i))
+            return []
+
+        def add(i: Index) -> None:
+            assert self.samples is not None
+            self.at[self.samples] = Index(
+                i.name, len(b.levels) - 1
+            )  # nothing along the samples is computed before
+            self._nest([a for a in outer if a not in kept], self._add_vectors)
+
+        self._nest([a for a in outer if a in kept], lambda: b.loop(Index("%len"), b.lanes, [], body) and None)
+
+    def _clear(self) -> None:
+        for o in self.kernel.outputs:
+            at = self.address(o.var, o.idx)[0]
+            self.b.line(
+                f"store {self.b.real} {literal(0.0, self.b.dtype)}, ptr {at.name}", len(self.b.levels) - 1
+            )
+
+    def _add_vectors(self) -> None:
+        for o in self.kernel.outputs:
+            v = self._product(o)
+            self._join(o, v if self.mask is None else where(self.mask, v, 0.0), cleared=True)
 
     def _write_all(self, so_far: Sequence[Value]) -> list[Value]:
         """Compute every output at the current entry: stores, and what the summed ones have become."""
@@ -115,8 +178,8 @@ class KernelWriter(Memory):
         b = self.b
         return b.inside(b.named(f"sub i64 %len, {i.name}", i.level), level=i.level)
 
-    def _join(self, o: Output, v: Value) -> None:
-        """Add what the vectors found to the entry in memory; the first time there is nothing yet."""
+    def _join(self, o: Output, v: Value, cleared: bool = False) -> None:
+        """Add what the vectors found to the entry in memory; the first time there is nothing yet, unless `cleared`."""
         b, level, combine = self.b, len(self.b.levels) - 1, o.combine
         assert combine is not None
         kind, short = {REAL: (b.real, f"f{b.bits}"), LONG: ("i64", "i64"), TRUTH: ("i1", "i1")}[v.kind]
@@ -137,8 +200,9 @@ class KernelWriter(Memory):
             b.line(f"{wide} = zext i1 {total} to i8", level)
             total = wide
         b.line(f"{new} = {self._scalar(across, old, total, memory)}", level)
-        b.line(f"{out} = select i1 {self._first_time(o, level)}, {memory} {total}, {memory} {new}", level)
-        b.line(f"store {memory} {out}, ptr {address.name}", level)
+        if not cleared:
+            b.line(f"{out} = select i1 {self._first_time(o, level)}, {memory} {total}, {memory} {new}", level)
+        b.line(f"store {memory} {new if cleared else out}, ptr {address.name}", level)
 
     def _scalar(self, op: str, x: str, y: str, t: str) -> str:
         if op in ("fadd", "add", "or", "and"):

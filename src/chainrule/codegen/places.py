@@ -168,7 +168,7 @@ class Places:
         _, m, n, k, left, right = factors_of(e)
         copies = []
         for read, rows, columns in ((left, m, k), (right, k, n)):
-            if self._is_matrix(*self._behind(read), rows, columns):
+            if self._is_matrix(*self.behind_read(read), rows, columns):
                 continue
             if self.is_tiled(read[0]) or not self._is_matrix(*read, rows, columns):
                 self.products.discard(e)
@@ -261,9 +261,9 @@ class Places:
 
     def behind(self, v: Var) -> Var:
         """The value that a chain of views looks at."""
-        return self._behind((v, identity([Axis(n) for n in v.shape])))[0]
+        return self.behind_read((v, identity([Axis(n) for n in v.shape])))[0]
 
-    def _behind(self, read: Read) -> Read:
+    def behind_read(self, read: Read) -> Read:
         """The value that a chain of views looks at, and at which entry."""
         v, idx = read
         while (

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.codegen.places import Places
+from chainrule.codegen.powers import consecutive_powers
+from chainrule.codegen.rare import rare_condition
 from chainrule.codegen.reading import REDUCTIONS, Read, axes_of, dot_axes, dot_idx, factors_of, operands, room
 from chainrule.codegen.steps import Call, Gemm, Kernel, Output, Phase
 from chainrule.codegen.views import FIRST, Axis, Terms, identity
@@ -98,7 +100,12 @@ class Plan(Places):
         inner = [axes[where]] if axes else []
         outer = [a for k, a in enumerate(axes) if not inner or k != where]
         vector = bool(inner) and (phase is not None or inner[0].extent > 1)
-        return Kernel((*outer, *inner), vector, phase, [out])
+        kernel = Kernel((*outer, *inner), vector, phase, [out])
+        if out.combine == "add" and len(out.factors) == 1 and v.dtype == self.dtype:
+            kernel.guard = rare_condition(self, *out.factors[0])
+        if out.combine is None:
+            kernel.powers = consecutive_powers(self, e, out.idx, inner[0] if inner else None)
+        return kernel
 
     def _product(self, e: Equation, phase: int) -> Gemm:
         batch, m, n, k, left, right = factors_of(e)
@@ -156,6 +163,14 @@ class Plan(Places):
 
     def _fits(self, other: Kernel, kernel: Kernel, reads: dict[Var, list[Terms]]) -> bool:
         """What the new output reads of the other kernel's it must read at the entry that is just written."""
+        if kernel.powers or other.powers:
+            return False
+        if (
+            kernel.guard
+            and other.guard
+            and _renamed(kernel.guard[1], kernel.axes, other.axes) != other.guard[1]
+        ):
+            return False
         for o in other.outputs:
             for idx in reads.get(o.var, ()):
                 if o.combine is not None or _renamed(idx, kernel.axes, other.axes) != o.idx:

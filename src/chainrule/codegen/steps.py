@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule.codegen.reading import Read
 from chainrule.codegen.views import Axis, Terms
@@ -29,21 +29,37 @@ class Output:
     factors: list[Read] = field(default_factory=list)
 
 
+class Powers(NamedTuple):
+    """The powers of `x` with the exponents `first`, `first` + 1, … along a loop."""
+
+    along: Axis
+    first: float
+    x: Read
+
+
 @dataclass(eq=False)
 class Kernel:
-    """A loop nest: `axes` from outside to inside, the last along vectors; everything it writes."""
+    """A loop nest: `axes` from outside to inside, the last along vectors; everything it writes.
+
+    guard
+        Truth values without which nothing is added to any output: vectors in which none holds are passed over.
+    powers
+        The only output is a row of powers: its loop is the innermost one.
+    """
 
     axes: tuple[Axis, ...]
     vector: bool
     phase: int | None
     outputs: list[Output] = field(default_factory=list)
+    guard: Read | None = None
+    powers: Powers | None = None
 
     def multiplies(self, made: Mapping[Var, Equation]) -> bool:
         """Whether products of matrices are most of the work: then wide vectors keep the multipliers busy."""
         return any(made[o.var].name == "dot_general" for o in self.outputs)
 
     def signature(self) -> tuple[Any, ...]:
-        return tuple(a.extent for a in self.axes), self.vector, self.phase
+        return tuple(a.extent for a in self.axes), self.vector, self.phase, self.guard and self.guard[0]
 
 
 @dataclass(eq=False)

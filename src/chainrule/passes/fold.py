@@ -15,6 +15,8 @@ from chainrule.table.primitive import reduced_shape
 
 _VIEWS = frozenset({"alias", "broadcast", "reshape", "transpose", "flip", "index"})
 
+_SMALL = 4096  # entries of a constant that is computed at once
+
 
 def fold(graph: Graph) -> Graph:
     """The graph with fewer equations, that has the same values to the last bit.
@@ -85,20 +87,20 @@ class _Fold:
     # --- what is known -----------------------------------------------------------------------------
 
     def _known(self, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
-        """The output, if all entries of all inputs are numbers."""
+        """The output, if all entries of all inputs are one number, or if the inputs are small constants."""
         if e.name == "zeros":
             self.number[e.outs[0]] = e.params["dtype"].type(0)
             return None
         if e.primitive.kind != "elementwise" or not inputs or e.primitive.outs != 1:
             return None
-        numbers = []
-        for v in inputs:
-            n = self.number.get(v)
-            if n is None:
-                return None
-            numbers.append(n)
         out = e.outs[0]
-        return self._filled(out, out.dtype.type(value_of(e, numbers)))
+        numbers = [self.number.get(v) for v in inputs]
+        if all(n is not None for n in numbers):
+            return self._filled(out, out.dtype.type(value_of(e, numbers)))
+        arrays = [self.out.constants.get(v) for v in inputs]
+        if out.type.size <= _SMALL and all(a is not None for a in arrays):
+            return self.out.constant(value_of(e, arrays), out.dtype)
+        return None
 
     def _filled(self, like: Var, number: Any) -> Var:
         """A variable of this type, filled with a number."""
