@@ -13,6 +13,7 @@ from chainrule.ops.arguments import one_dim, operation, shape_of
 from chainrule.ops.creation import as_tensor, make_leaf
 from chainrule.table.primitive import TABLE
 from chainrule.tape import traced
+from chainrule.tape.modes import current
 from chainrule.tape.traced import Traced, refuse
 
 
@@ -65,7 +66,7 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
             )  # fmt: skip
         arrays = list(np.nonzero(a))
     elif a.dtype.kind in "iu":
-        arrays = [own(k) if isinstance(k, Handle) and a.ndim else np.array(a)]
+        arrays = [_places(k, a)]
         if a.ndim == 0:
             spec.append(("int", int(a)))
             return
@@ -75,6 +76,19 @@ def _add_array(k: Any, spec: list[Any], index: list[Any], shape: tuple[int, ...]
     for array in arrays:
         spec.append(("array", len(index)))
         index.append(array)
+
+
+def _places(k: Any, a: np.ndarray) -> Any:
+    """Places that nobody changes; where a graph is recorded that runs again, the user's own: it may change between."""
+    recorder = current().recorder
+    runs_again = recorder is not None and recorder.base is not None
+    if isinstance(k, Handle) and a.ndim:
+        return k if runs_again else own(k)
+    if k is a and runs_again:
+        return a
+    a = np.array(a)
+    a.flags.writeable = False
+    return a
 
 
 def _add_traced(k: Any, spec: list[Any], index: list[Any]) -> None:
