@@ -279,12 +279,14 @@ def test_report_graph_and_code_can_be_read():
     assert "test_compile.py" in text
 
 
-def test_without_llvm_the_reference_engine_serves(monkeypatch):
+def test_without_llvm_numpy_serves(monkeypatch):
     monkeypatch.setattr(jit, "is_available", lambda: False)
     f = cr.compile(smooth)
     assert f(X).item() == pytest.approx(smooth(cr.tensor(X)).item(), rel=1e-14)
     np.testing.assert_allclose(cr.grad(f)(X).numpy(), cr.grad(smooth)(X).numpy(), rtol=1e-13)
     assert "llvmlite is not there" in f.report()
+    with pytest.raises(ArgumentError, match="no machine code"):
+        _ = f.llvm
 
 
 def test_set_num_threads_refuses_what_is_no_number():

@@ -1,4 +1,4 @@
-"""Graphs as machine code compute what the reference engine computes."""
+"""Graphs as programs, in machine code and in NumPy, compute what the reference engine computes."""
 
 import numpy as np
 import pytest
@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.codegen import jit
+from chainrule.codegen.on_numpy import NumpyProgram
 from chainrule.codegen.program import Program
 from chainrule.codegen.steps import Call, Kernel, Phase
 from chainrule.ir.emitter import Emitter
@@ -16,7 +17,8 @@ from chainrule.ir.types import Type
 from chainrule.testing.fuzz import fuzz_graph
 from chainrule.transforms.reverse import vjp
 
-pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
+needs_llvm = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
+ENGINES = [NumpyProgram, *([Program] if jit.is_available() else [])]
 RNG = np.random.default_rng(0)
 
 
@@ -33,15 +35,17 @@ def check(graph, args, rtol=1e-12, least=0.0, **how):
     """`least`: errors are measured by the scale of an output, and by no less than this."""
     arrays = given_arrays(graph, args)
     expected = evaluate(graph, *arrays)
-    found = Program(graph, **how)(arrays)
-    for out, reference in zip(found, expected, strict=True):
-        out = np.asarray(out)
-        assert out.shape == np.shape(reference)
-        assert out.dtype == np.asarray(reference).dtype
-        scale = (
-            np.max(np.abs(reference), initial=0, where=np.isfinite(reference)) if out.dtype.kind == "f" else 0
-        )
-        np.testing.assert_allclose(out, reference, rtol=rtol, atol=rtol * max(scale, least))
+    for engine in ENGINES:
+        found = engine(graph, **how)(arrays)
+        for out, reference in zip(found, expected, strict=True):
+            out = np.asarray(out)
+            assert out.shape == np.shape(reference)
+            assert out.dtype == np.asarray(reference).dtype
+            real = out.dtype.kind == "f"
+            scale = np.max(np.abs(reference), initial=0, where=np.isfinite(reference)) if real else 0
+            np.testing.assert_allclose(
+                out, reference, rtol=rtol, atol=rtol * max(scale, least), err_msg=engine.__name__
+            )
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,6 +58,7 @@ def test_random_graphs_and_their_gradients(seed, long):
     check(gradient, program.args, rtol=1e-9, long=long, tile=16)
 
 
+@needs_llvm
 def test_the_comparison_can_fail(monkeypatch):
     from chainrule.codegen import scalar
 
@@ -107,14 +112,15 @@ def test_programs_and_their_gradients(name, tile):
 
 def test_a_sum_over_samples_takes_one_phase_forward_and_backward():
     args = [RNG.normal(size=s) for s in [(3, 4), (4,), (1000, 3)]]
-    plan = Program(vjp(cr.graph_of(layer, *args), [0, 1])).plan
+    plan = NumpyProgram(vjp(cr.graph_of(layer, *args), [0, 1])).plan
     assert sum(isinstance(s, Phase) for s in plan.steps) == 1
     assert not any(isinstance(s, Call) for s in plan.steps)
 
 
-def test_inactive_routes_stay_inactive():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_inactive_routes_stay_inactive(engine):
     g = vjp(cr.graph_of(lambda x: cr.where(x > 0, cr.sqrt(x), x * 0.0).sum(), np.zeros(70)))
-    _, ct = Program(g)([np.linspace(0, 1, 70), np.ones(())])
+    _, ct = engine(g)([np.linspace(0, 1, 70), np.ones(())])
     assert ct[0] == 0
     assert np.isfinite(ct).all()
 
@@ -125,12 +131,13 @@ def test_single_precision_stays_single(dtype):
     check(program.graph, program.args, rtol=1e-12 if dtype is np.float64 else 1e-4, long=2, tile=16)
 
 
-def test_results_have_memory_of_their_own():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_results_have_memory_of_their_own(engine):
     g = Graph()
     x = g.input(Type((70,), np.dtype(float)))
     y = Emitter(g)("mul", x, 2.0)
     g.outputs += [x, y, y]
-    program = Program(g)
+    program = engine(g)
     a = np.ones(70)
     first, second, third = program([a])
     first += 1
@@ -141,7 +148,7 @@ def test_results_have_memory_of_their_own():
 
 
 def test_what_has_no_lowering_is_a_call_with_its_reason():
-    plan = Program(cr.graph_of(lambda x: cr.sort(cr.exp(x)).values.sum(), RNG.normal(size=80))).plan
+    plan = NumpyProgram(cr.graph_of(lambda x: cr.sort(cr.exp(x)).values.sum(), RNG.normal(size=80))).plan
     reasons = [s.reason for s in plan.steps if isinstance(s, Call)]
     assert reasons
     assert all(reasons)
@@ -158,7 +165,7 @@ def products(x, w, v):
 def test_products_of_matrices_go_to_blas_tile_by_tile(tile, shape):
     args = [RNG.normal(size=s) for s in [shape, (20, 24), (24, 17)]]
     g = cr.graph_of(products, *args)
-    assert len(Program(g).plan.products) == 2
+    assert len(NumpyProgram(g).plan.products) == 2
     check(g, args, tile=tile)
     check(vjp(g), args, rtol=1e-11, tile=tile)
 
@@ -177,6 +184,7 @@ def test_single_precision_products():
     check(vjp(cr.graph_of(products, *args)), args, rtol=2e-4)
 
 
+@needs_llvm
 def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypatch):
     from chainrule.codegen import plan, threads
 
@@ -210,7 +218,7 @@ def test_the_gradient_of_a_minimum_passes_over_what_is_not_the_smallest(samples,
     elif special is not None:
         points[5, 1] = float(special)
     g = vjp(cr.graph_of(nearest, centres, points))
-    program = Program(g, tile=32)
+    program = NumpyProgram(g, tile=32)
     assert any(
         k.guard
         for s in program.plan.steps
@@ -222,10 +230,11 @@ def test_the_gradient_of_a_minimum_passes_over_what_is_not_the_smallest(samples,
     check(g, [centres, points, 1.0], rtol=1e-10)
 
 
-def test_a_program_may_be_called_by_several_threads_at_once():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_program_may_be_called_by_several_threads_at_once(engine):
     from concurrent.futures import ThreadPoolExecutor
 
-    program = Program(cr.graph_of(lambda x: (cr.sin(x) ** 2).sum(), np.ones(500)))
+    program = engine(cr.graph_of(lambda x: (cr.sin(x) ** 2).sum(), np.ones(500)))
     points = [np.full(500, float(k)) for k in range(40)]
     with ThreadPoolExecutor(8) as pool:
         found = [out[0] for out in pool.map(lambda x: program([x]), points)]

@@ -6,15 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.codegen import jit
 from chainrule.codegen.program import Program
 from chainrule.transforms.forward import jvp
 from chainrule.transforms.reverse import vjp
 from tests.codegen.agreement import check_agreement
 from tests.codegen.programs import arguments, program
-from tests.codegen.test_program import check, given_arrays
+from tests.codegen.test_program import ENGINES, check, given_arrays, needs_llvm
 
-pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
 TILES = st.sampled_from([32, 96, 4096])
 
 
@@ -30,7 +28,8 @@ def compare(seed, order, tile, long=64, dtype=np.float64, empty=False):
     args = arguments(np.random.default_rng(seed), dtype=dtype, empty=empty)
     g = derivative(cr.graph_of(program(seed, size=8 if order < 2 else 5), *args), order)
     arrays = given_arrays(g, args)
-    check_agreement(Program(g, tile=tile, long=long)(arrays), g, arrays)
+    for engine in ENGINES:
+        check_agreement(engine(g, tile=tile, long=long)(arrays), g, arrays)
 
 
 @settings(max_examples=25, deadline=None)
@@ -62,6 +61,7 @@ def test_samples_that_read_other_samples_wait_for_them(name, order):
     check(derivative(cr.graph_of(CROSSING[name], x), order), [x], rtol=1e-10, least=1e-3, tile=32)
 
 
+@needs_llvm
 def test_a_wrong_digit_is_caught(monkeypatch):
     """What rounding explains is far less than a relative error of 1e-9."""
     from chainrule.codegen import scalar

@@ -149,6 +149,15 @@ class Compiled:
             raise ArgumentError("nothing is compiled yet", fix="call the function once")
         return self._latest
 
+    def _machine_code(self) -> Any:
+        program = self._made().function.program
+        if not hasattr(program, "text"):
+            raise ArgumentError(
+                "there is no machine code: llvmlite is not there, so NumPy runs the program",
+                fix="install llvmlite, or read f.report() for what runs",
+            )
+        return program
+
     @boundary
     def report(self) -> str:
         """What was compiled for the latest arguments: kernels, phases, calls of NumPy with their reasons, bytes."""
@@ -166,13 +175,13 @@ class Compiled:
     @boundary
     def llvm(self) -> str:
         """The LLVM text of the latest arguments."""
-        return self._made().function.program.text
+        return self._machine_code().text
 
     @property
     @boundary
     def asm(self) -> str:
         """The machine code of the latest arguments, as text."""
-        return self._made().function.program.module.assembly
+        return self._machine_code().module.assembly
 
 
 def _meaning(v: Any) -> Any:

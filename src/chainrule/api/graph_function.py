@@ -14,7 +14,6 @@ import numpy as np
 
 from chainrule.api.custom import COMPILED, Call, Layout
 from chainrule.dispatch import plain
-from chainrule.ir.evaluate import evaluate
 from chainrule.ir.graph import Graph, Var
 from chainrule.ops import creation
 from chainrule.passes.dce import dce
@@ -38,11 +37,13 @@ class GraphFunction:
 
     @functools.cached_property
     def program(self) -> Any:
-        """The machine code; where LLVM is not to be had, the reference engine."""
+        """The machine code; where LLVM is not to be had, NumPy on tiles."""
         from chainrule.codegen import jit
 
         if not jit.is_available():
-            return functools.partial(_evaluated, self.graph)
+            from chainrule.codegen.on_numpy import NumpyProgram
+
+            return NumpyProgram(self.graph)
         from chainrule.codegen.program import Program
 
         return Program(self.graph)
@@ -127,10 +128,6 @@ class GraphCall(Call):
         given = tuple(t is not None for t in tangents)
         pushed = self.function.pushforward(given)([*primals, *[t for t in tangents if t is not None]])
         return self.layout.pack(pushed)
-
-
-def _evaluated(graph: Graph, arrays: Sequence[Any]) -> tuple[Any, ...]:
-    return evaluate(graph, *arrays)
 
 
 def _array(t: Any, v: Var) -> Any:

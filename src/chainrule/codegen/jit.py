@@ -19,7 +19,7 @@ def is_available() -> bool:
     """Whether llvmlite is installed and knows this machine."""
     try:
         _engine()
-    except Exception:  # missing, too old, or no target for this machine: the reference engine serves
+    except Exception:  # missing, too old, or no target for this machine: NumPy serves
         return False
     return True
 

@@ -6,9 +6,10 @@ from collections.abc import Container, Sequence
 from typing import Any
 
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value
+from chainrule.codegen.layout import Layout
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Phase
-from chainrule.codegen.views import FLAT, Axis, Terms, by_axis, strides, tile_strides
+from chainrule.codegen.views import Axis, Terms
 from chainrule.ir.graph import Var
 
 
@@ -22,32 +23,15 @@ class Slots:
         return self.of.setdefault(key, len(self.of))
 
 
-class Addresses:
+class Addresses(Layout):
     """Where the entries of kept values are: pointers of the table, strides, the loops' indices."""
 
     def __init__(
         self, plan: Plan, slots: Slots, phase: Phase | None, block: Block, samples: Axis | None
     ) -> None:
-        self.plan, self.slots, self.phase, self.b, self.samples = plan, slots, phase, block, samples
+        super().__init__(plan, phase)
+        self.slots, self.b, self.samples = slots, block, samples
         self.at: dict[Axis, Index] = {}
-
-    def in_tile(self, v: Var) -> bool:
-        return self.phase is not None and v not in self.plan.places and not self.plan.is_array(v)
-
-    def strides(self, v: Var) -> tuple[int, ...]:
-        """Entries between neighbours along each dimension: in a tile the samples lie next to each other."""
-        if not self.in_tile(v):
-            return strides(v.shape)
-        where = self.plan.axis.dim(v)
-        assert self.phase is not None
-        assert where is not None
-        return tile_strides(v.shape, where, self.phase.tile)
-
-    def by_axis(self, v: Var, idx: Terms) -> tuple[dict[Axis, int], int]:
-        """Entries between neighbours along each loop, and the place of the first."""
-        if idx[:1] == (FLAT,):
-            return by_axis(idx[1:], (1,) * (len(idx) - 1))
-        return by_axis(idx, self.strides(v))
 
     def address(self, v: Var, idx: Terms, loops: Container[Axis] | None = None) -> tuple[Index, int]:
         """Where an entry is, and how far apart those of neighbouring samples are.

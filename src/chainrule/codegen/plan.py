@@ -20,8 +20,7 @@ from chainrule.codegen.views import FIRST, Axis, Terms, identity
 from chainrule.ir.graph import Equation, Graph, Var
 
 LONG = 64  # samples from which tiles pay
-# Bytes kept for a tile: with what is read they stay in the second-level cache.
-_TILE_BYTES = 192 * 1024
+_CACHE = 192 * 1024  # bytes kept for a tile: with what is read they stay in the second-level cache
 _TILE_MOST = 4096
 _MOST_CHUNKS = 16
 _CHUNK_WORK = 200_000  # operations: some 0.1 ms, several times what it costs to wake a thread
@@ -38,11 +37,15 @@ class Plan(Places):
     ----------
     long, tile
         Samples from which an axis is that of the samples, and the most in a tile: tests make them small.
+    cache
+        Bytes for what is kept in a tile.
     """
 
-    def __init__(self, graph: Graph, *, long: int = LONG, tile: int = _TILE_MOST) -> None:
+    def __init__(
+        self, graph: Graph, *, long: int = LONG, tile: int = _TILE_MOST, cache: int = _CACHE
+    ) -> None:
         super().__init__(graph, long)
-        self._most = tile
+        self._most, self._cache = tile, cache
         self.steps: list[Kernel | Phase | Call] = []
         self._schedule()
 
@@ -84,7 +87,7 @@ class Plan(Places):
         """Samples in a tile: whole vectors of the widest kernels, as many as the cache holds of what is kept."""
         widest = 256 // self.dtype.itemsize
         per_sample = sum(v.type.size // self.axis.extent for v in self.tiles[p]) * self.dtype.itemsize
-        most = _TILE_BYTES // per_sample if per_sample else self._most
+        most = self._cache // per_sample if per_sample else self._most
         return max(widest, min(self._most, most) // widest * widest)
 
     def _kernel(self, e: Equation, phase: int | None) -> Kernel:

@@ -12,14 +12,11 @@ import numpy as np
 
 from chainrule.codegen import jit, threads
 from chainrule.codegen.emit import Writer
-from chainrule.codegen.expand import expand
 from chainrule.codegen.memory import Slots
 from chainrule.codegen.plan import Plan
+from chainrule.codegen.prepare import prepare
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.ir.graph import Graph, Var
-from chainrule.passes.cse import cse
-from chainrule.passes.dce import dce
-from chainrule.passes.fold import fold
 from chainrule.table.primitive import TABLE
 
 Values = dict[Var, Any]
@@ -33,7 +30,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, **how: int) -> None:
-        self.plan = Plan(dce(cse(fold(expand(fold(graph))))), **how)
+        self.plan = Plan(prepare(graph), **how)
         self.graph = self.plan.graph
         self._slots = Slots()
         self._lock = threading.Lock()  # what is kept between kernels has one place

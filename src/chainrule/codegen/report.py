@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from chainrule.codegen.on_numpy import NumpyProgram
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.ir.graph import Var
@@ -12,11 +13,9 @@ from chainrule.ir.graph import Var
 def report(program: Any) -> str:
     """The steps of a program, one line each, and what they read and write.
 
-    `program` is a `codegen.program.Program`, or what stands in for it without LLVM.
+    `program` is a `codegen.program.Program`, or the `NumpyProgram` that stands in for it without LLVM.
     """
-    plan = getattr(program, "plan", None)
-    if plan is None:
-        return "not compiled: llvmlite is not there, so every operation runs in NumPy (see chainrule doctor)"
+    plan: Plan = program.plan
     counted = f"{len(plan.graph.equations)} operations"
     lines = [f"{counted} in {plan.dtype.name}, {len(plan.steps)} steps"]
     if plan.axis.extent:
@@ -25,6 +24,10 @@ def report(program: Any) -> str:
         lines += [f"{k:3} {line}" if n == 0 else f"    {line}" for n, line in enumerate(_step(plan, step))]
     moved = _moved(plan)
     lines.append(f"memory: {_size(moved)} pass in and out of arrays; {_kept(plan)}")
+    if isinstance(program, NumpyProgram):
+        lines.insert(
+            0, "not compiled: llvmlite is not there, so NumPy runs these steps (see chainrule doctor)"
+        )
     return "\n".join(lines)
 
 

@@ -1,0 +1,22 @@
+"""A graph as the planner takes it: what is known is folded, primitives are taken apart, equal equations joined, unused ones dropped."""
+
+from __future__ import annotations
+
+from chainrule import config
+from chainrule.codegen.expand import expand
+from chainrule.ir.graph import Graph
+from chainrule.ir.verify import verify
+from chainrule.passes.cse import cse
+from chainrule.passes.dce import dce
+from chainrule.passes.fold import fold
+
+PASSES = (fold, expand, fold, cse, dce)
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph after every pass; verified after each where `config.VERIFY` is set."""
+    for step in PASSES:
+        graph = step(graph)
+        if config.VERIFY:
+            verify(graph)
+    return graph
