@@ -1,4 +1,4 @@
-"""Every sample of the table in three engines: value, cotangents, tangents, and tangents of the cotangents."""
+"""Every sample of the table in four engines: value, cotangents, tangents, and tangents of the cotangents."""
 
 import itertools
 
@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.codegen import jit
+from chainrule.codegen.on_numpy import NumpyProgram
 from chainrule.codegen.program import Program
 from chainrule.dispatch import bind
 from chainrule.ir.evaluate import evaluate
@@ -81,7 +82,9 @@ def check_engines(found):
     g = with_derivatives(found)
     arrays = arrays_for(g, found)
     compiled, tape = Program(g)(arrays), eager(found, arrays)
-    same(compiled, evaluate(g, *arrays), "machine code and the reference engine")
+    expected = evaluate(g, *arrays)
+    same(compiled, expected, "machine code and the reference engine")
+    same(NumpyProgram(g)(arrays), expected, "NumPy on tiles and the reference engine")
     same(compiled[: len(tape)], tape, "machine code and the tape")
 
 

@@ -34,7 +34,7 @@ class NumpyProgram:
         self.plan = plan = Plan(prepare(graph), **{"tile": _TILE, "cache": _CACHE, **how})
         self.graph = plan.graph
         self._lock = threading.Lock()  # what is kept between kernels has one place
-        self._kept: Memory = {v: np.ascontiguousarray(c) for v, c in self.graph.constants.items()}
+        self._kept: Memory = {v: np.asarray(c, order="C") for v, c in self.graph.constants.items()}
         called = {v for s in plan.steps if isinstance(s, Call) for v in s.equation.outs}
         self._results = [v for v in plan.places if v in self.graph.outputs and v not in called]
         for v in plan.places.keys() - called - {*self._results}:

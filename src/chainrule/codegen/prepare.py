@@ -1,4 +1,4 @@
-"""A graph as the planner takes it: what is known is folded, primitives are taken apart, equal equations joined, unused ones dropped."""
+"""A graph as the planner takes it: folded, primitives taken apart, equal equations joined, unused ones dropped."""
 
 from __future__ import annotations
 
