@@ -38,7 +38,7 @@ def run_between_walls(g, args, monkeypatch, **how):
             np.testing.assert_array_equal(out, same)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(12))
 def test_random_programs(seed, monkeypatch):
     monkeypatch.setattr(plan, "_CHUNK_WORK", (50, 200_000)[seed % 2])  # chunks, and sums for each
     args = arguments(np.random.default_rng(seed), dtype=np.float32 if seed % 3 == 0 else np.float64)
@@ -47,7 +47,7 @@ def test_random_programs(seed, monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 96, 127, 130])
+@pytest.mark.parametrize("n", [1, 7, 8, 9, 17, 31, 33, 64, 95, 130])
 def test_every_number_of_left_over_lanes(n, dtype, monkeypatch):
     """Truth values, whole numbers, gathers and products of an axis that ends within a vector."""
 
@@ -60,8 +60,7 @@ def test_every_number_of_left_over_lanes(n, dtype, monkeypatch):
     rng = np.random.default_rng(n)
     args = [rng.normal(size=(n, 3)).astype(dtype), rng.normal(size=(3, 20)).astype(dtype)]
     g = cr.graph_of(f, *args)
-    for order in (0, 1):
-        run_between_walls(derivative(g, order), args, monkeypatch, long=2, tile=32)
+    run_between_walls(derivative(g, 1), args, monkeypatch, long=2, tile=32)
 
 
 @pytest.mark.parametrize("threads_", [1, 2])
