@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
@@ -11,20 +12,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import trees
-from chainrule.api.graph_function import GraphFunction
+from chainrule.api.executable import Executable, is_array
+from chainrule.api.graph_function import is_tracked, value_of
 from chainrule.api.run import check_function, name_of
-from chainrule.dispatch import Handle, node_of
+from chainrule.dispatch import Handle
 from chainrule.errors import ArgumentError
 from chainrule.ir.graph import Graph
-from chainrule.ir.types import type_of
 from chainrule.ops import creation
-from chainrule.record.recorder import Drawn, Output, Recording, Written, record
-from chainrule.source import boundary
-from chainrule.tape.modes import current, no_grad
-from chainrule.tape.node import next_serial
+from chainrule.source import boundary, is_ours, trim, user_frame
+from chainrule.tape.modes import current, mode, plain_mode
+from chainrule.tape.promote import get_default_dtype
 from chainrule.tape.traced import Traced
-
-_ARRAYS = (Handle, np.ndarray, np.generic, float, complex)
 
 
 @boundary
@@ -40,10 +38,11 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
         Function of tensors, arrays and numbers, or of dicts, lists, tuples and dataclasses of these, that returns such.
         Its shapes may not depend on numbers, and Python's `if` cannot look at them: ``where(condition, a, b)``
         chooses. Whole numbers, truth values, strings and None are fixed: another one is another signature.
-        A tensor from outside is read anew in every call, so its numbers may change. Where a name that `f` itself uses
-        comes to mean another tensor or number, that is another signature; attributes, items of lists, and names of the
-        functions that it calls stay as they were. `f` may change tensors in place (``w -= …`` under no_grad) and call
-        ``backward``, as a step of a descent does: then no gradient flows through its results.
+        A tensor from outside is read anew in every call, so its numbers may change, and a name that `f` itself uses may
+        come to mean another one; where it comes to mean another number, that is another signature. Attributes, items
+        of lists, and names of the functions that it calls stay as they were. `f` may change tensors in place
+        (``w -= …`` under no_grad) and call ``backward``, as a step of a descent does: then no gradient flows through
+        its results.
 
     Returns
     -------
@@ -62,7 +61,8 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
     Cost
     ----
     Some 10 to 100 ms for each signature, less where the code is kept on disk from an earlier process.
-    A call costs some microseconds besides the work.
+    From the third call with one signature on, a call costs about a microsecond besides the work where that is small
+    (up to some 0.05 ms), else, and where an argument requires a gradient, some tens of microseconds.
 
     Examples
     --------
@@ -87,53 +87,77 @@ class Compiled:
         functools.update_wrapper(self, f)
         self._f = f
         code = getattr(f, "__code__", None)
-        self._cells = getattr(f, "__closure__", None) or ()
-        self._globals = getattr(f, "__globals__", {})
-        # names that are modules or functions now are left out: they cost a look-up in every call
-        self._names = [n for n in (code.co_names if code else ()) if not callable(self._globals.get(n, len))
-                       and not isinstance(self._globals[n], ModuleType)]  # fmt: skip
-        self._known: dict[Any, _Executable] = {}
-        self._latest: _Executable | None = None
+        if code is None or is_ours(code):  # a transform of ours: what its names mean stays the same
+            self._cells, self._globals, self._names = (), {}, []
+        else:
+            self._cells, self._globals = f.__closure__ or (), f.__globals__
+            # names that are modules or functions now are left out: they cost a look-up in every call
+            self._names = [n for n in code.co_names if not callable(self._globals.get(n, len))
+                           and not isinstance(self._globals[n], ModuleType)]  # fmt: skip
+        self._known: dict[Any, Executable] = {}
+        self._latest: Executable | None = None
 
-    @boundary
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        x = self._latest
+        if (
+            x is not None
+            and x.call is not None
+            and mode() is x.mode
+            and get_default_dtype() is x.dtype
+            and not kwargs
+            and (not x.outside or all(map(operator.is_, self._outside(), x.outside)))
+        ):
+            frame = sys._getframe(1)
+            if is_ours(frame.f_code):
+                frame = user_frame(2)
+            found = x.call(frame.f_code, frame.f_lasti, *args, *x.captured)
+            if found is not None:
+                return found if x.pack is None else x.pack(found)
+        try:
+            return self._general(args, kwargs)
+        except Exception as err:
+            trim(err)
+            raise
+
+    def _general(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Any call: the signature of its arguments, and the executable for it."""
+        m = current()
+        if m.recorder is not None:
+            return self._f(*args, **kwargs)  # a part of what is being recorded
         leaves, spec = (
             (args, len(args)) if not kwargs and all(map(_is_leaf, args)) else trees.flatten((args, kwargs))
         )
-        grad = current().grad  # what is recorded without gradients is cut off from them
-        tensors, key = [], [spec, grad, *self._outside()]
-        for a in leaves:
-            if not isinstance(a, _ARRAYS):
-                key.append((a.__class__, a))
-                continue
-            t = a if isinstance(a, Handle) else creation.as_tensor(a)
-            v, tracked = t.v, t.n.pull is not None and grad
-            if v.__class__ is Traced:
-                return self._f(*args, **kwargs)  # a part of what is being recorded
-            tensors.append(t)
-            key.append(tracked if v.__class__ is float else (v.shape, v.dtype, tracked))
-        signature = tuple(key)
+        outside = self._outside()
+        operands = [_operand(a) for a in leaves if is_array(a)]
+        if any(value_of(a).__class__ is Traced for a in operands):
+            return self._f(*args, **kwargs)  # what it was recorded in has ended: the error says so
+        given = iter(operands)
+        key = (
+            (spec, m.grad, get_default_dtype()),
+            *[_type(next(given), m.grad) if is_array(a) else (a.__class__, a) for a in leaves],
+            *[_meaning(v, m.grad) for v in outside],
+            *[next(k for k, w in enumerate(outside) if w is v) for v in outside],  # which are the same
+        )
         try:
-            found = self._known.get(signature)
+            x = self._known.get(key)
         except TypeError:
             raise _unhashable(key) from None
-        if found is None:
-            found = _Executable(self._f, leaves, spec, tensors, grad)
-            if found.reads_traced:
-                return self._f(*args, **kwargs)  # what it closes over is being recorded
-            self._known[signature] = found
-        self._latest = found
-        return found(tensors)
+        if x is None or not x.still_holds(outside):
+            x = self._known[key] = Executable(self._f, leaves, spec, operands, outside, plain_mode(m.grad))
+        elif x is self._latest and x.call is None:
+            x.offer_entry()
+        self._latest = x
+        return x(operands, outside)
 
     def __repr__(self) -> str:
         return f"<compiled {name_of(self._f)}>"
 
     def _outside(self) -> list[Any]:
-        """What the names mean that the function uses from outside: which tensor, which number."""
-        found: list[Any] = [_meaning(self._globals.get(name)) for name in self._names]
+        """What the names mean that the function uses from outside."""
+        found = [self._globals.get(name) for name in self._names]
         for cell in self._cells:
             try:
-                found.append(_meaning(cell.cell_contents))
+                found.append(cell.cell_contents)
             except ValueError:  # not filled yet
                 found.append(None)
         return found
@@ -144,7 +168,7 @@ class Compiled:
     def __reduce__(self) -> Any:
         return compile, (self._f,)
 
-    def _made(self) -> _Executable:
+    def _made(self) -> Executable:
         if self._latest is None:
             raise ArgumentError("nothing is compiled yet", fix="call the function once")
         return self._latest
@@ -184,11 +208,26 @@ class Compiled:
         return self._machine_code().module.assembly
 
 
-def _meaning(v: Any) -> Any:
-    """A value from outside, as a part of a signature: which tensor or array it is, or which number."""
+def _type(a: Any, grad: bool) -> Any:
+    """What the signature says of an operand: shape and dtype, and whether it is tracked."""
+    v, tracked = value_of(a), grad and is_tracked(a)
+    return tracked if v.__class__ is float else (v.shape, v.dtype, tracked)
+
+
+def _meaning(v: Any, grad: bool) -> Any:
+    """What the signature says of a name from outside: the type of a tensor or array, or which number it is."""
     if isinstance(v, Handle | np.ndarray):
-        return id(v)
+        return _type(v, grad)
     return (v.__class__, v) if v.__class__ in (float, int, bool, str) else None
+
+
+def _operand(a: Any) -> Any:
+    """An argument as a tensor, an array, or a float for a float64 number."""
+    if isinstance(a, Handle) or (a.__class__ is np.ndarray and a.ndim and a.dtype.kind in "buifc"):
+        return a
+    if isinstance(a, float) and get_default_dtype() == np.float64:
+        return float(a)
+    return creation.as_tensor(a)
 
 
 def _is_leaf(a: Any) -> bool:
@@ -197,73 +236,6 @@ def _is_leaf(a: Any) -> bool:
 
 
 _LEAVES = frozenset({float, int, bool, str, complex, np.ndarray, np.float64, np.float32})
-
-
-class _Executable:
-    """A function for one signature: its graph, what it reads and writes, how its result is built."""
-
-    def __init__(self, f: Any, leaves: Sequence[Any], spec: Any, tensors: Sequence[Any], grad: bool) -> None:
-        self._fixed = [None if isinstance(a, _ARRAYS) else (a,) for a in leaves]
-        tracked = [t.n.pull is not None and grad for t in tensors]
-
-        def flat(*traced: Any) -> list[Any]:
-            given = iter(traced)
-            found = [next(given) if c is None else c[0] for c in self._fixed]
-            args, kwargs = (found, {}) if spec.__class__ is int else trees.unflatten(spec, found)
-            result, self._build = _taken_apart(f(*args, **kwargs))
-            return result
-
-        types, start = [type_of(t.v) for t in tensors], next_serial()
-        self.recording: Recording = record(
-            flat, types, name="compile", tracked=tracked, whole=True, randomness="call"
-        )
-        self.function = GraphFunction(self.recording.graph, name_of(f))
-        r = self.recording
-        # Tensors that `f` made, and that depend on nothing: each call makes new ones.
-        self._made = {
-            k for k, t in enumerate(r.leaves)
-            if isinstance(t, Handle) and t.n.serial > start and not any(t is w.cell for w in r.written)
-        }  # fmt: skip
-        self.reads_traced = any(isinstance(c, Handle) and c.v.__class__ is Traced for c in r.captured)
-
-    def __call__(self, tensors: Sequence[Any]) -> Any:
-        r = self.recording
-        inputs = list(tensors)
-        for c in r.captured:
-            inputs.append(creation.as_tensor(c.make() if c.__class__ is Drawn else c))
-        if not r.written:
-            outs = self.function(inputs)
-        else:  # a step of a descent: it has done its own backward
-            with no_grad():
-                outs = self.function(inputs)
-        result = [outs[leaf.k] if leaf.__class__ is Output else leaf for leaf in r.leaves]
-        for k in self._made:
-            result[k] = result[k].clone()
-        for w in r.written:
-            _write(w, tensors, outs)
-        return self._build(result)
-
-
-def _taken_apart(result: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
-    """The leaves of a result, and what puts it together again."""
-    if isinstance(result, Handle):
-        return [result], operator.itemgetter(0)
-    if result.__class__ is tuple and all(isinstance(r, Handle) for r in result):
-        return list(result), tuple
-    leaves, spec = trees.flatten(result)
-    return leaves, functools.partial(trees.unflatten, spec)
-
-
-def _write(w: Written, tensors: Sequence[Any], outs: Sequence[Any]) -> None:
-    """Put what the function left in a cell there."""
-    cell = tensors[w.cell] if isinstance(w.cell, int) else w.cell
-    value = outs[w.value.k] if isinstance(w.value, Output) else w.value
-    if w.what == "value":
-        with no_grad():
-            cell.copy_(value.detach())
-        return
-    leaf: Any = node_of(cell) if isinstance(cell, Handle) else cell
-    leaf.grad, leaf.contributions = None if value is None else value.detach(), None
 
 
 def _unhashable(key: Sequence[Any]) -> ArgumentError:

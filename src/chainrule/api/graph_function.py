@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.custom import COMPILED, Call, Layout
-from chainrule.dispatch import plain
+from chainrule.dispatch import Handle, node_of, plain, source_code, wrap
 from chainrule.ir.graph import Graph, Var
 from chainrule.ops import creation
 from chainrule.passes.dce import dce
-from chainrule.tape.modes import current
+from chainrule.tape.modes import PLAIN, current
+from chainrule.tape.node import leaf
 from chainrule.transforms.forward import jvp
 from chainrule.transforms.reverse import vjp
 
@@ -27,11 +28,13 @@ class GraphFunction:
 
     graph, name
         What is computed, and what it is called in explanations.
+    made
+        What explanations say of a result without history.
     """
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
-        self._made = {"compiled": name}
+        self.made = {"compiled": name}
         self._pulls: dict[tuple[bool, ...], GraphFunction] = {}
         self._pushes: dict[tuple[bool, ...], GraphFunction] = {}
 
@@ -64,22 +67,17 @@ class GraphFunction:
         return [found.get(v, frozenset()) for v in self.graph.outputs]
 
     def __call__(self, inputs: Sequence[Any]) -> list[Any]:
-        arrays = [_array(t, v) for t, v in zip(inputs, self.graph.inputs, strict=True)]
-        outs = [
-            creation.make_leaf(a if a.__class__ is float else plain(a if a.ndim else a[()]))
-            for a in self.program(arrays)
-        ]
+        """Tensors for operands: tensors, arrays, and floats for float64 numbers."""
+        arrays = [_array(a, v) for a, v in zip(inputs, self.graph.inputs, strict=True)]
+        outs = _leaves([a if a.__class__ is float or a.ndim else plain(a[()]) for a in self.program(arrays)])
         for t in outs:
-            t.n.params = self._made  # what explanations say of a result without history
-        if not current().grad or not self.inexact or all(t.n.pull is None for t in inputs):
+            t.n.params = self.made
+        if not current().grad or not self.inexact or not any(map(is_tracked, inputs)):
             return outs
         floats = [outs[k] for k in self.inexact]
         call = GraphCall(self, Layout(floats))
-        for k, t in zip(
-            self.inexact,
-            call.layout.unpack(call.record(COMPILED, list(inputs), call.layout.pack(floats))),
-            strict=True,
-        ):
+        recorded = call.record(COMPILED, [creation.as_tensor(a) for a in inputs], call.layout.pack(floats))
+        for k, t in zip(self.inexact, call.layout.unpack(recorded), strict=True):
             outs[k] = t
         return outs
 
@@ -130,14 +128,35 @@ class GraphCall(Call):
         return self.layout.pack(pushed)
 
 
-def _array(t: Any, v: Var) -> Any:
-    """The numbers of a tensor in C order; a float64 number as a Python float."""
-    a = t.v
+def value_of(a: Any) -> Any:
+    """The numbers of an operand."""
+    return a.v if isinstance(a, Handle) else a
+
+
+def is_tracked(a: Any) -> bool:
+    """Whether an operand is a tensor that gradients flow to."""
+    return isinstance(a, Handle) and node_of(a).pull is not None
+
+
+def _array(a: Any, v: Var) -> Any:
+    """The numbers of an operand as machine code reads them; a float64 number as a Python float."""
+    a = value_of(a)
+    if a.__class__ is float:
+        return a
     if a.__class__ is not np.ndarray:
-        return a if a.__class__ is float else np.asarray(a, v.dtype)
-    if a.ndim == 0 and a.dtype == np.float64:
+        return np.asarray(a, v.dtype)
+    if a.ndim == 0 and v.dtype == np.float64:
         return a.item()
-    return a if a.flags.c_contiguous else np.array(a, order="C")
+    fits = a.flags.c_contiguous and a.flags.aligned and a.dtype.isnative
+    return a if fits else np.array(a, v.dtype, order="C")
 
 
-__all__ = ["GraphCall", "GraphFunction"]
+def _leaves(values: Sequence[Any]) -> list[Any]:
+    """Tensors that begin a history, all at one instruction of the user."""
+    if current() is not PLAIN:
+        return list(map(creation.make_leaf, values))
+    code, at = source_code()
+    return [wrap(v, leaf(v, False, code, at)) for v in values]
+
+
+__all__ = ["GraphCall", "GraphFunction", "is_tracked", "value_of"]

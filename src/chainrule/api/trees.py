@@ -7,7 +7,8 @@ only. Structures are optree's: dicts in the order of their keys, None without le
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,31 @@ def unflatten(spec: Any, leaves: Sequence[Any]) -> Any:
     import optree
 
     return optree.tree_unflatten(spec, leaves)
+
+
+def builder(spec: Any, count: int) -> Callable[[Sequence[Any]], Any]:
+    """`unflatten` for one structure, without optree where that is of tuples, lists and dicts."""
+    text = _as_python(unflatten(spec, [_Place(k) for k in range(count)]))
+    return functools.partial(unflatten, spec) if text is None else eval(f"lambda leaves: {text}")
+
+
+class _Place(int):
+    """Where a leaf stands."""
+
+
+def _as_python(tree: Any) -> str | None:
+    """How Python writes a tree of `leaves[k]`; None if it holds anything else than tuples, lists and dicts by name."""
+    if tree.__class__ is _Place:
+        return f"leaves[{int(tree)}]"
+    if tree.__class__ not in (tuple, list, dict):
+        return None
+    parts = [_as_python(v) for v in (tree.values() if tree.__class__ is dict else tree)]
+    if None in parts or (tree.__class__ is dict and not all(k.__class__ is str for k in tree)):
+        return None
+    if tree.__class__ is dict:
+        return "{" + ", ".join(f"{k!r}: {part}" for k, part in zip(tree, parts, strict=True)) + "}"
+    inside = "".join(f"{part}, " for part in parts)
+    return f"[{inside}]" if tree.__class__ is list else f"({inside})"
 
 
 def flatten_like(spec: Any, tree: Any, what: str) -> list[Any]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
+import os
 import threading
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from chainrule.codegen import cache
 
-_LOCK = threading.Lock()  # LLVM compiles one module at a time
+_NONE: Mapping[str, int] = MappingProxyType({})
+
+_LOCK = threading.RLock()  # LLVM compiles one module at a time
+if hasattr(os, "register_at_fork"):  # and none while the process forks: the child could not go on with it
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _names = (f"chainrule{k}" for k in itertools.count())
 
 
@@ -90,9 +97,13 @@ class Module:
 
     text
         The LLVM text it was made from.
+    objects
+        Names in the text that are addresses of this process.
     """
 
-    def __init__(self, text: str, functions: list[str], externals: list[str]) -> None:
+    def __init__(
+        self, text: str, functions: list[str], externals: list[str], objects: Mapping[str, int] = _NONE
+    ) -> None:
         import llvmlite.binding as llvm
 
         self.text = text
@@ -110,7 +121,13 @@ class Module:
                 library.export_symbol(function)
             for external in externals:
                 library.import_symbol(external, _address(external))
+            for name_of_object, at in objects.items():
+                library.import_symbol(name_of_object, at)
             self._tracker = library.link(jit, next(_names))
+
+    def address(self, name: str) -> int:
+        """Where a function begins."""
+        return self._tracker[name]
 
     def function(self, name: str, arguments: int) -> Any:
         """The function NAME of that many 8-byte arguments, without result; the GIL is released while it runs."""

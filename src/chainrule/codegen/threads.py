@@ -59,9 +59,10 @@ def set_num_threads(n: int) -> None:
 def run(work: Callable[[int, int], None], chunks: int, workers: int) -> None:
     """`work(worker, chunk)` for every chunk, on so many threads; this one is worker 0."""
     take = itertools.count().__next__  # one thread gets each number
+    stopped: list[bool] = []
 
     def worker(w: int) -> None:
-        while (chunk := take()) < chunks:
+        while not stopped and (chunk := take()) < chunks:
             work(w, chunk)
 
     if workers == 1:
@@ -69,7 +70,14 @@ def run(work: Callable[[int, int], None], chunks: int, workers: int) -> None:
         return
     with single_threaded_blas():
         others = [_threads().submit(worker, w) for w in range(1, workers)]
-        worker(0)
+        try:
+            worker(0)
+        except BaseException:  # Ctrl-C: the memory is theirs until they end
+            stopped.append(True)
+            raise
+        finally:
+            for other in others:
+                other.exception()
         for other in others:
             other.result()
 

@@ -46,7 +46,7 @@ broadcast_shapes = np.broadcast_shapes
 
 @lru_cache(maxsize=4096)
 def _interned(shape: tuple[int, ...], dtype: np.dtype) -> Type:
-    return Type(shape, dtype)
+    return Type(shape, dtype if dtype.isnative else dtype.newbyteorder("="))
 
 
 def type_of(v: Any) -> Type:

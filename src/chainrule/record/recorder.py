@@ -185,7 +185,7 @@ class Recorder:
 
     def _made_inside(self, v: Any, n: Node) -> bool:
         """Whether a tensor was made of numbers while this records: a constant, as long as nobody writes to it."""
-        made = n.p is None and n.pull is None and n.serial > self.serial
+        made = (n.p is None or self.whole) and n.pull is None and n.serial > self.serial
         return made and v.__class__ is not Traced and not is_shared(v)
 
     def _array(self, a: np.ndarray) -> Traced:

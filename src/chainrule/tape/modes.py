@@ -99,6 +99,11 @@ _PLAINLY = {
 }
 
 
+def plain_mode(grad: bool) -> Mode:
+    """The mode of ordinary programs, or of ordinary programs under `no_grad`."""
+    return _PLAINLY[grad, False]
+
+
 class _Switch:
     """A mode as a context manager and a decorator (functions, generators, coroutines)."""
 
