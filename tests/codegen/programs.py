@@ -292,7 +292,7 @@ def _called(rng, x, values):
     """What runs in NumPy between kernels."""
     if x.ndim == 0 or 0 in x.shape:
         return None
-    k, dim = rng.integers(9), int(rng.integers(x.ndim))
+    k, dim = rng.choice([0, 1, 2, 5, 6, 7, 8]), int(rng.integers(x.ndim))
     if k == 5:
         return cr.tanh(cr.prod(cr.sin(x) + 1.5, dim) * 0.1)
     if k == 6:
@@ -305,14 +305,46 @@ def _called(rng, x, values):
         return cr.sort(x, dim).values
     if k == 1:
         return cr.argmax(x, dim) * 0.01
+    return cr.tanh(cr.cumsum(x, dim) * 0.1)
+
+
+def _moved(rng, x, values):
+    """Parts put side by side, moved along, or written into."""
+    if x.ndim == 0:
+        return None
+    k, dim = rng.integers(6), int(rng.integers(x.ndim))
+    n, before = x.shape[dim], (slice(None),) * dim
+    if k == 0:
+        return cr.cat([x, x[(*before, slice(1, None, 2))] * 2.0], dim)
+    if k == 1:
+        return cr.roll(x, int(rng.integers(-2, 3)), dim) - x if n else None
     if k == 2:
-        return cr.tanh(cr.cumsum(x, dim) * 0.1)
-    if k == 3:
-        return x[(slice(None),) * dim + (np.array([0, -1, 0]),)]
-    return cr.cat([x, x * 2.0], dim)
+        return cr.nn.functional.pad(x, [int(w) for w in rng.integers(0, 3, size=2 * x.ndim)])
+    if k == 3 and x.ndim > 1:
+        return cr.diagonal(x, int(rng.integers(-2, 3)))
+    if k == 4:
+        return x.unfold(dim, 2, int(rng.integers(1, 3))).sum(-1) if n > 1 else None
+    y = x * 0.5
+    start, step = int(rng.integers(0, 3)), int(rng.integers(1, 3))
+    part = (*before, slice(start, None, step))
+    y[part] = cr.sin(x[part]) if rng.integers(2) else 0.25
+    return y
+
+
+def _picked(rng, x, values):
+    """Entries that arrays of places name: known beforehand, or computed."""
+    if x.ndim == 0 or 0 in x.shape:
+        return None
+    k, dim = rng.integers(3), int(rng.integers(x.ndim))
+    n, before = x.shape[dim], (slice(None),) * dim
+    if k == 0:
+        return x[(*before, rng.integers(-n, n, size=rng.choice([2, 7, 70])))]
+    if k == 1:
+        return cr.take_along_dim(x, cr.argmax(x, dim, keepdim=True), dim)
+    return x[(*before, (cr.arange(40) * 7 + 3) % n)]
 
 
 _MOVES = (
     *(_unary,) * 5, *(_binary,) * 5, *(_reduction,) * 4, *(_view,) * 4, *(_product,) * 3, *(_truth,) * 2,
-    *(_whole,) * 2, _contraction, _written, _scattered, _called,
+    *(_whole,) * 2, _contraction, _written, _scattered, _called, *(_moved,) * 3, _picked,
 )  # fmt: skip

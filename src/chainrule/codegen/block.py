@@ -252,29 +252,53 @@ class Block:
     def _repeated(self, scalar: str, text: str) -> str:
         return text if self.lanes == 1 else "<" + ", ".join([f"{scalar} {text}"] * self.lanes) + ">"
 
-    def repeat(self, scalar: str, level: int = 0) -> Value:
+    def repeat(self, scalar: str, level: int = 0, kind: str = REAL) -> Value:
         """A scalar register in every lane."""
         if self.lanes == 1:
-            return Value(self, scalar, REAL, level)
-        t = self.types[REAL]
-        one = self.named(f"insertelement {t} poison, {self.real} {scalar}, i32 0", level)
+            return Value(self, scalar, kind, level)
+        t = self.types[kind]
+        one = self.named(f"insertelement {t} poison, {t.split()[-1][:-1]} {scalar}, i32 0", level)
         mask = f"<{self.lanes} x i32> zeroinitializer"
-        return Value(self, self.named(f"shufflevector {t} {one}, {t} poison, {mask}", level), REAL, level)
+        return Value(self, self.named(f"shufflevector {t} {one}, {t} poison, {mask}", level), kind, level)
+
+    # --- numbers that address memory -------------------------------------------------------------
+
+    def summed(self, terms: Sequence[tuple[Index, int]], offset: int = 0) -> Index:
+        """offset + Σ index·stride; outer loops are summed first."""
+        place, level = str(offset), 0
+        for index, stride in sorted((t for t in terms if t[1]), key=lambda t: t[0].level):
+            level = max(level, index.level)
+            moved = index.name if stride == 1 else self.named(f"mul i64 {index.name}, {stride}", index.level)
+            place = moved if place == "0" else self.named(f"add i64 {place}, {moved}", level)
+        return Index(place, level)
+
+    def index(self, op: str, x: Index, y: int) -> Index:
+        """One instruction on two numbers."""
+        return Index(self.named(f"{op} i64 {x.name}, {y}", x.level), x.level)
+
+    def limited(self, x: Index, most: int) -> Index:
+        """x, but at least 0 and at most `most`."""
+        name = x.name
+        for fn, bound in (("llvm.smax.i64", 0), ("llvm.smin.i64", most)):
+            self.declared[fn] = f"declare i64 @{fn}(i64, i64)"
+            name = self.named(f"call i64 @{fn}(i64 {name}, i64 {bound})", x.level)
+        return Index(name, x.level)
+
+    def steps(self, n: int) -> Value:
+        """0, n, 2n … in the lanes."""
+        if self.lanes == 1:
+            return self.value(0, LONG)
+        return Value(self, "<" + ", ".join(f"i64 {n * k}" for k in range(self.lanes)) + ">", LONG)
 
     # --- memory ----------------------------------------------------------------------------------
 
     def at(
         self, pointer: str, terms: Sequence[tuple[Index, int]], offset: int = 0, entry: str | None = None
     ) -> Index:
-        """The address pointer[offset + Σ index·stride], in entries of a type; outer loops are summed first."""
-        place, level = str(offset), 0
-        for index, stride in sorted((t for t in terms if t[1]), key=lambda t: t[0].level):
-            level = max(level, index.level)
-            moved = index.name if stride == 1 else self.named(f"mul i64 {index.name}, {stride}", index.level)
-            place = moved if place == "0" else self.named(f"add i64 {place}, {moved}", level)
-        return Index(
-            self.named(f"getelementptr {entry or self.real}, ptr {pointer}, i64 {place}", level), level
-        )
+        """The address pointer[offset + Σ index·stride], in entries of a type."""
+        place = self.summed(terms, offset)
+        text = f"getelementptr {entry or self.real}, ptr {pointer}, i64 {place.name}"
+        return Index(self.named(text, place.level), place.level)
 
     def load(self, address: Index, mask: Value | None = None) -> Value:
         """The vector at an address, 0 where the mask is false; entries need not be aligned to more than their size."""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.codegen import integers, powers
+from chainrule.codegen import indexing, integers, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
 from chainrule.codegen.memory import Memory, Slots, function, kind_of
 from chainrule.codegen.plan import Plan
@@ -46,6 +46,7 @@ class KernelWriter(Memory):
         extent = kernel.axes[-1].extent if kernel.vector else 0
         self.partial = bool(kernel.vector and extent % self.b.lanes)
         self.memo: dict[tuple[Var, Terms], Value] = {}
+        self.guarded: dict[str, dict[tuple[Var, Terms], Value]] = {}  # the same, of what holds under a guard
         self.mask: Value | None = None
 
     def text(self, name: str) -> str:
@@ -246,6 +247,10 @@ class KernelWriter(Memory):
         if is_view(e) or (e.name == "reshape"):
             ((x, moved),) = operands(e, idx)
             return self.pull(x, moved)
+        if e.primitive.kind == indexing.PICKS:
+            return self.pull(*indexing.picked(e, idx))
+        if e.primitive.kind == indexing.PIECES:
+            return self._pieces(e, idx)
         if e.name in REDUCTIONS:
             return self._reduce(REDUCTIONS[e.name], operands(e, idx), idx, kind_of(e.outs[0]))
         if e.name == "dot_general":
@@ -255,6 +260,35 @@ class KernelWriter(Memory):
         if e.name in ("cast", "cast_like"):
             return converted(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
         return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
+
+    def _pieces(self, e: Equation, idx: Terms) -> Value:
+        """The sum of the pieces that have the entry, or the first of them."""
+        found = []
+        for x, terms, tests in indexing.pieces(e, idx):
+            held = [self.holds(t) for t in tests]
+            if any(h is False for h in held):
+                continue
+            conditions = [h for h in held if h is not True]
+            found.append((conditions, self._pull_where(conditions, x, terms)))
+            if not conditions and not e.params["adds"]:
+                break
+        out: Value = self.b.value(0, kind_of(e.outs[0]))
+        for conditions, v in reversed(found):
+            rest = out if not e.params["adds"] else 0
+            one = functools.reduce(lambda v, c: where(c, v, rest), conditions, v)
+            out = one + out if e.params["adds"] else one
+        return out
+
+    def _pull_where(self, conditions: Sequence[Value], v: Var, idx: Terms) -> Value:
+        """An entry that is used only in lanes where the conditions hold."""
+        before, memo = self.guard, self.memo
+        for c in conditions:
+            self.guard = c if self.guard is None else self.guard & c
+        if self.guard is not None:
+            self.memo = self.guarded.setdefault(self.guard.name, {})
+        out = self.pull(v, idx)
+        self.guard, self.memo = before, memo
+        return out
 
     def _reduce(self, combine: str, reads: Sequence[tuple[Var, Terms]], idx: Terms, kind: str) -> Value:
         """Σ (or the largest …) over the loops that `reads` run along and `idx` does not."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value
 from chainrule.codegen.layout import Layout
+from chainrule.codegen.locations import Locations
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Phase
 from chainrule.codegen.views import Axis, Terms
@@ -67,26 +68,45 @@ def short_name(t: str) -> str:
     return {"double": "f64", "float": "f32"}.get(t, t)
 
 
-class Memory(Addresses):
+class Memory(Locations, Addresses):
     """Loads and stores at the loops' indices: a number where the samples do not matter, else a vector of samples."""
 
     mask: Value | None = None  # which lanes are samples, where the last vector may reach beyond them
+    guard: Value | None = None  # which lanes will be used: others may address what is not there
+
+    def located(self, v: Var, idx: Terms) -> tuple[Index, int, Value | None]:
+        """Where an entry is, how far apart those of neighbouring samples are, and what is added in each lane."""
+        by, offset = self.by_axis(v, idx)
+        found = self.total(tuple((axis, stride, 0) for axis, stride in by.items()))
+        terms = [(found.base, 1)]
+        if self.phase is not None and found.apart and not self.in_tile(v):
+            terms.append((Index("%start"), found.apart))
+        key = (v, self.phase.number) if self.in_tile(v) and self.phase else v
+        address = self.b.at(self._pointer(key), terms, offset, memory_type(v, self.b))
+        return address, found.apart, found.lanes
 
     def load(self, v: Var, idx: Terms) -> Value:
-        address, apart = self.address(v, idx)
+        address, apart, lanes = self.located(v, idx)
         t = memory_type(v, self.b)
-        in_tile = self.in_tile(v)
-        if self.b.lanes == 1 or apart == 0:
+        if self.b.lanes == 1 or (apart == 0 and lanes is None):
             one = self.b.named(f"load {t}, ptr {address.name}", address.level)
             return self._as_value(self._repeated(one, t, address.level), v, address.level)
+        mask = self.used(None if self.in_tile(v) else self.mask)
+        level = max(x.level for x in (address, mask, lanes) if x is not None)
         vector = f"<{self.b.lanes} x {t}>"
-        if apart == 1 and (self.mask is None or in_tile):
+        if apart != 1 or lanes is not None:
+            text = self._masked("gather", vector, t, self._pointers(address, apart, t, v, lanes), mask)
+        elif mask is None:
             text = f"load {vector}, ptr {address.name}, align {bytes_of(v)}"
-        elif apart == 1:
-            text = self._masked("load", vector, t, f"ptr align {bytes_of(v)} {address.name}", address.level)
         else:
-            text = self._masked("gather", vector, t, self._pointers(address, apart, t, v), address.level)
-        return self._as_value(self.b.named(text, address.level), v, address.level)
+            text = self._masked("load", vector, t, f"ptr align {bytes_of(v)} {address.name}", mask)
+        return self._as_value(self.b.named(text, level), v, level)
+
+    def used(self, mask: Value | None) -> Value | None:
+        """Those lanes of a mask (None: of all) that will be used."""
+        if mask is None or self.guard is None:
+            return self.guard if mask is None else mask
+        return mask & self.guard
 
     def store(self, v: Var, idx: Terms, value: Value) -> None:
         b = self.b
@@ -102,7 +122,7 @@ class Memory(Addresses):
         if b.lanes == 1 or (apart == 1 and (self.mask is None or in_tile)):
             b.line(f"store {vector} {name}, ptr {address.name}, align {bytes_of(v)}", level)
             return
-        mask = self._every() if self.mask is None else self.mask.name
+        mask = self._lanes_of(self.mask)
         kind = f"{b.suffix}{short_name(t)}"
         if apart == 1:
             fn, to, pt = f"llvm.masked.store.{kind}.p0", f"ptr align {bytes_of(v)} {address.name}", "ptr"
@@ -112,23 +132,24 @@ class Memory(Addresses):
         b.declared[fn] = f"declare void @{fn}({vector}, {pt}, <{b.lanes} x i1>)"
         b.line(f"call void @{fn}({vector} {name}, {to}, <{b.lanes} x i1> {mask})", level)
 
-    def _masked(self, how: str, vector: str, t: str, where: str, level: int) -> str:
+    def _masked(self, how: str, vector: str, t: str, where: str, mask: Value | None) -> str:
         b = self.b
         kind = f"{b.suffix}{short_name(t)}"
         fn = f"llvm.masked.{how}.{kind}.{'p0' if how == 'load' else f'{b.suffix}p0'}"
         pt = "ptr" if how == "load" else f"<{b.lanes} x ptr>"
         b.declared[fn] = f"declare {vector} @{fn}({pt}, <{b.lanes} x i1>, {vector})"
-        mask = self._every() if self.mask is None else self.mask.name
-        return f"call {vector} @{fn}({where}, <{b.lanes} x i1> {mask}, {vector} zeroinitializer)"
+        lanes = f"<{b.lanes} x i1> {self._lanes_of(mask)}"
+        return f"call {vector} @{fn}({where}, {lanes}, {vector} zeroinitializer)"
 
-    def _every(self) -> str:
-        return "<" + ", ".join(["i1 true"] * self.b.lanes) + ">"
+    def _lanes_of(self, mask: Value | None) -> str:
+        return "<" + ", ".join(["i1 true"] * self.b.lanes) + ">" if mask is None else mask.name
 
-    def _pointers(self, address: Index, apart: int, t: str, v: Var) -> str:
-        n = self.b.lanes
-        steps = "<" + ", ".join(f"i64 {k * apart}" for k in range(n)) + ">"
-        name = self.b.named(f"getelementptr {t}, ptr {address.name}, <{n} x i64> {steps}", address.level)
-        return f"<{n} x ptr> align {bytes_of(v)} {name}"
+    def _pointers(self, address: Index, apart: int, t: str, v: Var, lanes: Value | None = None) -> str:
+        b, steps = self.b, self.b.steps(apart)
+        places = steps if lanes is None else lanes + steps if apart else lanes
+        level = max(address.level, places.level)
+        name = b.named(f"getelementptr {t}, ptr {address.name}, <{b.lanes} x i64> {places.name}", level)
+        return f"<{b.lanes} x ptr> align {bytes_of(v)} {name}"
 
     def _repeated(self, scalar: str, t: str, level: int) -> str:
         n = self.b.lanes

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.codegen import computed, indexing
 from chainrule.codegen.layout import Layout
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import REDUCTIONS, operands
@@ -157,7 +158,10 @@ class Nest:
         return found
 
     def _view(self, v: Var, idx: Terms) -> int:
-        loops = frozenset(self.layout.by_axis(v, idx)[0])
+        by, offset = self.layout.by_axis(v, idx)
+        if not all(isinstance(a, Axis) for a in by):
+            return self._gather(v, by, offset)
+        loops = frozenset(by)
         return self._emit(view(self.layout, v, idx, self._dims(loops), self.samples), (0,), loops)
 
     def _dims(self, loops: Loops) -> list[Any]:
@@ -171,6 +175,8 @@ class Nest:
             return self._reduce(e, idx)
         if e.name == "zeros":
             return self._emit(lambda: out.dtype.type(0), (), frozenset())
+        if indexing.is_moving(e):
+            return self._moved(e, idx)
         (x, moved), *others = operands(e, idx)
         first = self.pull(x, moved)
         if is_view(e) or e.name == "reshape":
@@ -183,6 +189,63 @@ class Nest:
         loops = frozenset().union(*[self.along[a] for a in args])
         value = functools.partial(e.primitive.value, **e.params) if e.params else e.primitive.value
         return self._emit(value, args, loops)
+
+    # --- places that are computed ------------------------------------------------------------------
+
+    def _moved(self, e: Equation, idx: Terms) -> int:
+        """An entry that an equation picks, or that its pieces have."""
+        if e.primitive.kind == indexing.PICKS:
+            return self.pull(*indexing.picked(e, idx))
+        zero, adds = e.outs[0].dtype.type(0), e.params["adds"]
+        out = self._emit(lambda: zero, (), frozenset())
+        for x, terms, tests in reversed(indexing.pieces(e, idx)):
+            one = self._chosen(
+                [self._holds(t) for t in tests], self.pull(x, terms), out if not adds else None
+            )
+            out = self._apply(np.add, one, out) if adds else one
+        return out
+
+    def _chosen(self, tests: Sequence[int], x: int, rest: int | None) -> int:
+        """x where all tests hold, else the rest (None: 0)."""
+        if not tests:
+            return x
+        where = lambda *tests_and_values: np.where(functools.reduce(np.logical_and, tests_and_values[:-2]),
+                                                   *tests_and_values[-2:])  # fmt: skip
+        return self._apply(where, *tests, x, self._emit(lambda: 0, (), frozenset()) if rest is None else rest)
+
+    def _apply(self, fn: Callable[..., Any], *args: int) -> int:
+        return self._emit(fn, args, frozenset().union(*[self.along[a] for a in args]))
+
+    def _holds(self, test: indexing.Bounds) -> int:
+        lo, hi, step = test.lo, test.hi, test.step
+        inside = lambda n: (n >= lo) & (n < hi) & ((n - lo) % step == 0)
+        return self._apply(inside, self._total(test.form))
+
+    def _total(self, form: computed.Form, within: bool = False) -> int:
+        """A sum of terms as whole numbers; samples are counted from the first of all, or of the tile."""
+        offset, steps = sum(o for _, _, o in form), [s for a, s, _ in form if a is not None]
+        total = lambda *places: offset + sum(s * p for s, p in zip(steps, places, strict=True))
+        return self._apply(total, *[self._index(a, within) for a, _, _ in form if a is not None])
+
+    def _index(self, axis: Any, within: bool) -> int:
+        """The place along a loop, or one that is computed; where there is none, one near by."""
+        if isinstance(axis, computed.Inside):
+            limited = lambda n: np.clip(n // axis.divisor, 0, axis.extent - 1)
+            return self._apply(limited, self._total(axis.form))
+        shape = (-1, *(1,) * self.depth[axis])
+        if axis is not self.samples:
+            return self._emit(lambda: np.arange(axis.extent).reshape(shape), (), frozenset([axis]))
+        return self._emit(lambda at: np.arange(at.length).reshape(shape) + (0 if within else at.start), (0,),
+                          frozenset([axis]))  # fmt: skip
+
+    def _gather(self, v: Var, by: dict[Axis, int], offset: int) -> int:
+        """Entries of a kept value at places that are computed."""
+        in_tile = self.layout.in_tile(v)
+        key = (v, self.layout.phase.number) if in_tile and self.layout.phase else v
+        form = tuple((a, stride, 0) for a, stride in by.items()) + ((None, 0, offset),)
+        places = self._total(form, within=in_tile)
+        take = lambda at, n: np.asarray(at.memory[key]).reshape(-1)[n]
+        return self._emit(take, (0, places), self.along[places])
 
     # --- reductions --------------------------------------------------------------------------------
 
@@ -237,7 +300,7 @@ class Nest:
 
 
 def _axes(idx: Terms) -> Loops:
-    return frozenset([a for a, _, _ in idx if a is not None])
+    return frozenset(computed.loops(idx))
 
 
 def _picked(dims: Sequence[Axis | None]) -> Callable[[Any], Any]:

@@ -11,8 +11,9 @@ the tiles once more.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from chainrule.codegen.indexing import is_moving
 from chainrule.codegen.reading import (
     REDUCTIONS,
     Read,
@@ -21,7 +22,7 @@ from chainrule.codegen.reading import (
     factors_of,
     operands,
     real_dtype,
-    room,
+    times_read,
     why_called,
 )
 from chainrule.codegen.samples import SampleAxis, staged
@@ -36,6 +37,7 @@ _CHEAP = frozenset(
 )
 _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 _SMALL = 40  # operations: what is inlined twice is not longer
+_QUICK, _AGAIN = 8, 3  # cheap operations, and how often these take no longer than to write and read a number
 
 
 class Places:
@@ -142,26 +144,46 @@ class Places:
                 self.places[e.outs[0]] = "sum"
             elif e.name == "reshape" and not is_view(e):
                 self._keep(e.inputs[0])
-            for v in self._elsewhere(e):
-                self._keep(v)
+            if self.is_tiled(e.outs[0]) or not is_moving(e):
+                for v in self._elsewhere(e):
+                    self._keep(v)
         for e in [e for e in self.graph.equations if e in self.products]:
             self._place_product(e)
         uses = self._uses(self.graph.equations)
+        self._place_for_others(uses)
         for e in self.graph.equations:
             v = e.outs[0]
             if v in self.places or v in self.kept or e in self.calls or is_view(e):
                 continue
             readers = uses.get(v, [])
             if self.is_tiled(v):
-                later = [r for r, _ in readers if self._phase_of(r) > self.ready[v]]
-                if any(self._reads_elsewhere(r, v) for r, _ in readers) or (later and self._is_heavy(e)):
-                    self.places[v] = "whole"
-            elif self._worth_keeping(e, readers) or any(
-                self.is_tiled(r.outs[0]) or self.sums_samples(r) for r, _ in readers
-            ):
+                later = any(self._phase_of(r) > self.ready[v] for r, _ in readers)
+                keep = later and self._is_heavy(e)
+            else:
+                keep = self._worth_keeping(e, readers) or any(self._repeats(r, often) for r, often in readers)
+            if keep:
                 self.places[v] = "whole"
         for p in range(max(self.ready.values(), default=0) + 1):
             self._place_tiles(p)
+
+    def _place_for_others(self, uses: Mapping[Var, Sequence[tuple[Equation, bool]]]) -> None:
+        """An array for what is along the samples and read by what is not, or for what that is computed from."""
+        again: dict[Var, tuple[int, int]] = {}  # how often, and how many operations before it is read
+        for e in reversed(self.graph.equations):
+            v = e.outs[0]
+            if v in self.places or e in self.calls or is_view(e) or not self.is_tiled(v):
+                continue
+            readers = uses.get(v, [])
+            others = [again.get(r.outs[0], (1, 0)) for r, _ in readers
+                      if r.outs[0] in again or self._reads_elsewhere(r, v)]  # fmt: skip
+            if not others:
+                continue
+            times, steps = sum(n for n, _ in others), 1 + max(k for _, k in others)
+            quick = _is_cheap(e) and times <= _AGAIN and steps <= _QUICK
+            if v in self.kept or any(often for _, often in readers) or not quick:
+                self.places[v] = "whole"
+            else:
+                again[v] = times, steps
 
     def _place_product(self, e: Equation) -> None:
         """Memory for the factors of a product; where BLAS cannot read them it is computed by loops."""
@@ -211,6 +233,10 @@ class Places:
         """Whether a reader of a value along the samples is not itself along them: it looks at other entries."""
         return not (self.is_tiled(r.outs[0]) or self.sums_samples(r))
 
+    def _repeats(self, r: Equation, often: bool) -> bool:
+        """Whether a reader along the samples computes a value that is not along them more than once."""
+        return (self.is_tiled(r.outs[0]) or self.sums_samples(r)) and (often or not is_moving(r))
+
     def _is_heavy(self, e: Equation) -> bool:
         """Whether computing a value again would repeat a reduction."""
         stack, seen = [e], {e}
@@ -232,7 +258,7 @@ class Places:
         several = len({id(r) for r, _ in readers}) > 1
         if e.name in REDUCTIONS or e.name == "dot_general":
             return several or any(r.name in REDUCTIONS or r.name == "dot_general" for r, _ in readers)
-        return several and (e.name not in _CHEAP or self._is_heavy(e) or self._size(e) > _SMALL)
+        return several and (not _is_cheap(e) or self._is_heavy(e) or self._size(e) > _SMALL)
 
     def _size(self, e: Equation) -> int:
         """Operations that inlining a value repeats, counted up to a little over _SMALL."""
@@ -253,10 +279,9 @@ class Places:
         for e in equations:
             if is_view(e) and e not in self.calls:
                 continue
-            times = room(e)
             for v in e.inputs:
                 base = self.behind(v)
-                found.setdefault(base, []).append((e, base.type.size < times))
+                found.setdefault(base, []).append((e, base.type.size < times_read(e, v)))
         return found
 
     def behind(self, v: Var) -> Var:
@@ -309,4 +334,6 @@ class Places:
             return self.ready[v] == p + 1
         return self.is_tiled(v) and self.ready[v] == p and self.places[v] == "whole"
 
-    # --- kernels -----------------------------------------------------------------------------------
+
+def _is_cheap(e: Equation) -> bool:
+    return e.name in _CHEAP or is_moving(e)

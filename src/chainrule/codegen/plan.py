@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chainrule.codegen.computed import renamed_terms
 from chainrule.codegen.places import Places
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.rare import rare_condition
@@ -209,8 +210,7 @@ class Plan(Places):
 
 
 def _renamed(idx: Terms, of: Sequence[Axis], to: Sequence[Axis]) -> Terms:
-    new = dict(zip(of, to, strict=True))
-    return tuple((new.get(axis, axis), step, offset) for axis, step, offset in idx)
+    return renamed_terms(idx, dict(zip(of, to, strict=True)))
 
 
 # --- the axis of the samples -------------------------------------------------------------------------

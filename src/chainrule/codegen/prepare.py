@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from chainrule import config
 from chainrule.codegen.expand import expand
+from chainrule.codegen.indexing import indexed
+from chainrule.codegen.reading import real_dtype
 from chainrule.ir.graph import Graph
 from chainrule.ir.verify import verify
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
 from chainrule.passes.fold import fold
 
-PASSES = (fold, expand, fold, cse, dce)
+PASSES = (fold, expand, fold, cse, dce)  # before `indexed`, whose equations are not those of the table
 
 
 def prepare(graph: Graph) -> Graph:
@@ -19,4 +21,4 @@ def prepare(graph: Graph) -> Graph:
         graph = step(graph)
         if config.VERIFY:
             verify(graph)
-    return graph
+    return indexed(graph, real_dtype(graph))

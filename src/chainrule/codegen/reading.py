@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule.codegen import integers
+from chainrule.codegen import indexing, integers
 from chainrule.codegen.scalar import LOWER, ON_TRUTH
 from chainrule.codegen.views import FLAT, Axis, Terms, identity, is_view, reduced, strides, through
 from chainrule.ir.graph import Equation, Graph, Var
@@ -23,6 +23,8 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
             return f"its values are {v.dtype}, and kernels are for {dtype} and int64"
     if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
         return "it has no entries"
+    if indexing.is_moving(e):
+        return None
     if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
         return f"{e.name} of truth values has no lowering"
     whole = any(v.dtype == integers.INT64 for v in (*e.inputs, *e.outs))
@@ -102,6 +104,8 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
         moved = through(e, idx)
         assert moved is not None
         return [(e.inputs[0], moved)]
+    if indexing.is_moving(e):
+        return indexing.operands(e, idx)
     if e.name == "reshape":
         return [(e.inputs[0], _flat(e, idx))]
     if e.name in REDUCTIONS:
@@ -111,6 +115,13 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
     if e.name == "dot_general":
         return list(zip(e.inputs, dot_idx(e, idx, identity(dot_axes(e)[3])), strict=True))
     return [(v, idx) for v in e.inputs]
+
+
+def times_read(e: Equation, v: Var) -> int:
+    """How often an equation reads entries of an input."""
+    if e.primitive.kind == indexing.PICKS:
+        return e.outs[0].type.size
+    return v.type.size if e.primitive.kind == indexing.PIECES else room(e)
 
 
 def room(e: Equation) -> int:

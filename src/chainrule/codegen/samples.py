@@ -128,7 +128,7 @@ def _ties(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
     contracted: dict[Axis, list[tuple[Var, int]]] = {}
     for v, idx in operands(e, identity(axes)):
         for k, (axis, step, offset) in enumerate(idx):
-            if axis is None or v.shape[k] != axis.extent or step != 1 or offset != 0:
+            if not isinstance(axis, Axis) or v.shape[k] != axis.extent or step != 1 or offset != 0:
                 continue
             if axis in of:
                 yield (v, k), (out, of[axis])

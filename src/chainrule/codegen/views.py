@@ -126,7 +126,7 @@ def through(e: Equation, idx: Terms) -> Terms | None:
 
 def is_view(e: Equation) -> bool:
     """Whether the equation only moves entries, by an index map."""
-    if e.name not in VIEWS:
+    if e.name not in VIEWS or e.primitive.kind != "array":  # of another kind: see indexing.py
         return False
     return through(e, identity([Axis(n) for n in e.outs[0].shape])) is not None
 
