@@ -242,8 +242,8 @@ class Nest:
         """Entries of a kept value at places that are computed."""
         in_tile = self.layout.in_tile(v)
         key = (v, self.layout.phase.number) if in_tile and self.layout.phase else v
-        form = tuple((a, stride, 0) for a, stride in by.items()) + ((None, 0, offset),)
-        places = self._total(form, within=in_tile)
+        form = [(a, stride, 0) for a, stride in by.items()]
+        places = self._total((*form, (None, 0, offset)), within=in_tile)
         take = lambda at, n: np.asarray(at.memory[key]).reshape(-1)[n]
         return self._emit(take, (0, places), self.along[places])
 
@@ -252,7 +252,9 @@ class Nest:
     def _reduce(self, e: Equation, idx: Terms) -> int:
         """Σ (or the largest …) over loops of its own, whose dimensions are put in front."""
         reads, outside = operands(e, idx), _axes(idx)
-        over = [a for a in dict.fromkeys(a for _, ts in reads for a, _, _ in ts) if a and a not in outside]
+        over = [
+            a for a in dict.fromkeys(a for _, ts in reads for a in computed.loops(ts)) if a not in outside
+        ]
         first = 1 + max([self.depth[a] for a in outside], default=-1)
         self.depth.update((a, first + k) for k, a in enumerate(over))
         factors = [self.pull(v, i) for v, i in reads]
