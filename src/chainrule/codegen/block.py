@@ -284,6 +284,28 @@ class Block:
             name = self.named(f"call i64 @{fn}(i64 {name}, i64 {bound})", x.level)
         return Index(name, x.level)
 
+    def first(self, v: Value) -> Index:
+        """The whole number in the first lane."""
+        if self.lanes == 1:
+            return Index(v.name, v.level)
+        return Index(self.named(f"extractelement {self.types[v.kind]} {v.name}, i32 0", v.level), v.level)
+
+    def flag(self, mask: Value, pointer: str) -> None:
+        """Write 1 to a byte if a truth value holds in some lane: once for each, in a branch that is rarely taken."""
+        here = self.levels[mask.level]
+        key = f"flag {pointer} {mask.name}"
+        if key in here.names:
+            return
+        n = here.names[key] = str(self._label())
+        here.lines += [
+            f"  br i1 {self.any(mask)}, label %bad{n}, label %good{n}",
+            f"bad{n}:",
+            f"  store i8 1, ptr {pointer}",
+            f"  br label %good{n}",
+            f"good{n}:",
+        ]
+        here.label = f"good{n}"
+
     def steps(self, n: int) -> Value:
         """0, n, 2n … in the lanes."""
         if self.lanes == 1:

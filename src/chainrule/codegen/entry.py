@@ -31,6 +31,7 @@ def has_entry(program: Program) -> bool:
     return (
         not any(isinstance(s, Call) or (isinstance(s, Phase) and s.chunks > 1) for s in program.plan.steps)
         and sum(map(room, program.graph.equations)) <= _MOST_WORK
+        and not program.may_refuse()
         and all(is_number(v) or v.shape for v in program.graph.outputs)
     )
 

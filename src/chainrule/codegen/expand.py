@@ -31,6 +31,13 @@ def _softmax(emit: Any, x: Any, *, axis: Any) -> Any:
     return emit("div", e, _kept(emit, x, emit("sum", e, axis=axis, keepdims=True), axis))
 
 
+def _log_softmax(emit: Any, x: Any, *, axis: Any) -> Any:
+    """(x - largest) - ln Σ, as `value` has it."""
+    top, e = _shifted_exp(emit, x, axis)
+    total = emit("log", emit("sum", e, axis=axis, keepdims=True))
+    return emit("sub", emit("sub", x, _kept(emit, x, top, axis)), _kept(emit, x, total, axis))
+
+
 def _logsumexp(emit: Any, x: Any, *, axis: Any, keepdims: bool) -> Any:
     top, e = _shifted_exp(emit, x, axis)
     out = emit("add", emit("log", emit("sum", e, axis=axis, keepdims=True)), top)
@@ -48,6 +55,7 @@ def _var(emit: Any, x: Any, *, axis: Any, keepdims: bool, correction: float) -> 
 EXPAND: dict[str, Callable[..., Any]] = {
     "mean": _mean,
     "softmax": _softmax,
+    "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
     "var": _var,
     "std": lambda emit, x, **params: emit("sqrt", _var(emit, x, **params)),

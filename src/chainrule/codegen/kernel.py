@@ -10,7 +10,7 @@ from chainrule.codegen import indexing, integers, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
 from chainrule.codegen.memory import Memory, Slots, function, kind_of
 from chainrule.codegen.plan import Plan
-from chainrule.codegen.reading import REDUCTIONS, operands
+from chainrule.codegen.reading import REDUCTIONS, SEARCHES, operands
 from chainrule.codegen.scalar import lower
 from chainrule.codegen.steps import Kernel, Output, Phase
 from chainrule.codegen.views import Axis, Terms, is_view
@@ -51,6 +51,9 @@ class KernelWriter(Memory):
 
     def text(self, name: str) -> str:
         outer = list(self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes)
+        for o in self.kernel.outputs:
+            if o.scattered:
+                self.clear(o.var)
         if self.kernel.guard is not None:
             self._guarded(outer, *self.kernel.guard)
         elif self.kernel.powers is not None:
@@ -75,7 +78,7 @@ class KernelWriter(Memory):
         self.b.loop(Index(str(outer[0].extent)), 1, [], body)
 
     def _innermost(self) -> None:
-        summed = [o for o in self.kernel.outputs if o.combine is not None]
+        summed = [o for o in self.kernel.outputs if o.combine is not None and not o.scattered]
         start = [self._start(o.combine, kind_of(o.var)) for o in summed]
         if not self.kernel.vector:
             self._write_all(start)
@@ -159,6 +162,9 @@ class KernelWriter(Memory):
                 self.store(o.var, o.idx, v)
                 continue
             v = self._product(o)
+            if o.scattered:
+                self.add(o.var, o.idx, v)
+                continue
             before = next(rest)
             if self.mask is not None:
                 v = where(self.mask, v, self._start(o.combine, v.kind))
@@ -251,6 +257,8 @@ class KernelWriter(Memory):
             return self.pull(*indexing.picked(e, idx))
         if e.primitive.kind == indexing.PIECES:
             return self._pieces(e, idx)
+        if e.name in SEARCHES:
+            return self._search(e, idx)
         if e.name in REDUCTIONS:
             return self._reduce(REDUCTIONS[e.name], operands(e, idx), idx, kind_of(e.outs[0]))
         if e.name == "dot_general":
@@ -260,6 +268,24 @@ class KernelWriter(Memory):
         if e.name in ("cast", "cast_like"):
             return converted(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
         return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
+
+    def _search(self, e: Equation, idx: Terms) -> Value:
+        """The place of the first largest or smallest entry, or of the first NaN."""
+        ((x, terms),) = operands(e, idx)
+        outside = {axis for axis, _, _ in idx}
+        (axis,) = [a for a, _, _ in terms if isinstance(a, Axis) and a not in outside]
+        kind = kind_of(x)
+
+        def body(i: Index, most: Value, place: Value) -> list[Value]:
+            self.at[axis] = i
+            v = self.pull(x, terms)
+            better = lower(self.b, SEARCHES[e.name], v, most)
+            if kind == REAL:
+                better = better | ((v != v) & (most == most))
+            return [where(better, v, most), where(better, self.b.repeat(i.name, i.level, LONG), place)]
+
+        start = self._start("maximum" if e.name == "argmax" else "minimum", kind)
+        return self.b.loop(Index(str(axis.extent)), 1, [start, self.b.value(0, LONG)], body)[1]
 
     def _pieces(self, e: Equation, idx: Terms) -> Value:
         """The sum of the pieces that have the entry, or the first of them."""

@@ -20,6 +20,7 @@ class Pick(NamedTuple):
 
     index: int
     dims: tuple[int | None, ...]
+    sure: bool = False  # every number is a place, and counted from the beginning
 
 
 class Solved(NamedTuple):
@@ -31,8 +32,14 @@ class Solved(NamedTuple):
     extent: int
 
 
+class Fixed(NamedTuple):
+    """One entry, whatever the place."""
+
+    place: int
+
+
 class Tabled(NamedTuple):
-    """The entry that index array `index` says, one for each place along `dims` of the array."""
+    """The entry that array `index` says, one for each place along `dims` of the array."""
 
     index: int
     dims: tuple[int, ...]
@@ -48,8 +55,26 @@ class Within(NamedTuple):
     step: int
 
 
+class Known(NamedTuple):
+    """Array `index` has an entry, no -1, for the place along `dims` of the array."""
+
+    index: int
+    dims: tuple[int, ...]
+
+
+class Named(NamedTuple):
+    """Index array `index` names, at these of its entries, the place along dimension `dim` of the array."""
+
+    index: int
+    entries: tuple[Entry, ...]
+    dim: int
+    extent: int
+    sure: bool
+
+
 Place = Along | Pick
-Entry = Solved | Tabled | None  # None: the only one
+Entry = Solved | Fixed | Tabled | None  # None: the only one
+Test = Within | Known | Named
 FULL = ("slice", None, None, None)
 
 
@@ -126,3 +151,27 @@ def solved(
             tests.append(Within(((d, 1),), lo, hi, abs(step)))
     opened = [k for k, n in enumerate(entries) if n > 1 and k not in found]
     return tuple(found.get(k) if n > 1 else None for k, n in enumerate(entries)), tuple(tests), opened
+
+
+def known(place: Pick, array: np.ndarray, extent: int) -> Along | np.ndarray | None:
+    """Places of known numbers: along one dimension of the entries, if they are evenly spaced there, or the numbers.
+
+    Counted from the beginning. None: one of them is out of range.
+    """
+    if array.size == 0 or array.min() < -extent or array.max() >= extent:
+        return None
+    at = np.where(array < 0, array + extent, array).astype(np.int64)
+    first = int(at.flat[0])
+    for k, n in enumerate(at.shape):
+        if n == 1:
+            continue
+        line = np.moveaxis(at, k, -1)
+        step = int(line.flat[1]) - first
+        dim = place.dims[k]
+        if (
+            step
+            and dim is not None
+            and np.array_equal(line, np.broadcast_to(first + step * np.arange(n), line.shape))
+        ):
+            return Along(((dim, step),), first)
+    return Along((), first) if (at == first).all() else at

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 
 from chainrule.codegen import computed
 from chainrule.codegen.block import LONG, TRUTH, Block, Index, Value, where
-from chainrule.codegen.computed import Inside
-from chainrule.codegen.indexing import Bounds
+from chainrule.codegen.computed import Inside, Picked
+from chainrule.codegen.indexing import Bounds, Condition, Equal, There
 from chainrule.codegen.integers import divided
 from chainrule.codegen.steps import Phase
-from chainrule.codegen.views import Axis
+from chainrule.codegen.views import Axis, Terms
+from chainrule.ir.graph import Var
 
 
 class Located(NamedTuple):
@@ -35,7 +36,29 @@ class Locations:
             return Located(1, self.at[axis], None)
         if isinstance(axis, Axis):
             return Located(0, self.at[axis], None)
-        return self._inside(axis)
+        return self._picked(axis) if isinstance(axis, Picked) else self._inside(axis)
+
+    def pull(self, v: Var, idx: Terms) -> Value:
+        """An entry of a value."""
+        raise NotImplementedError
+
+    def refuse(self, bad: Value) -> None:
+        """Tell who called that a place is out of range."""
+        raise NotImplementedError
+
+    def _picked(self, place: Picked) -> Located:
+        """A place that a value names: the first one instead of what is not there."""
+        v = self.pull(place.var, place.idx)
+        if place.how == "checked":
+            v = where(v < 0, v + place.extent, v)
+            beyond = (v < 0) | (v >= place.extent)
+            self.refuse(beyond)
+            v = where(beyond, 0, v)
+        elif place.how == "table":
+            v = where(v < 0, 0, v)
+        if computed.runs_along(place.idx, self.samples):
+            return Located(0, Index("0"), v)
+        return Located(0, self.b.first(v), None)
 
     def _inside(self, place: Inside) -> Located:
         """A sum of terms; what may lie outside is moved inside, but for a line of lanes: there loads are masked."""
@@ -77,8 +100,12 @@ class Locations:
             v = v + b.steps(found.apart)
         return v if found.lanes is None else v + found.lanes
 
-    def holds(self, test: Bounds) -> bool | Value:
+    def holds(self, test: Condition) -> bool | Value:
         """Whether a test of places holds: True and False where it is known beforehand."""
+        if isinstance(test, There):
+            return self.pull(test.var, test.idx) >= 0
+        if isinstance(test, Equal):
+            return self.lanes(self.along(test.place)) == self.lanes(self.total((test.term,)))
         lo, hi = computed.span(test.form)
         if hi < test.lo or lo >= test.hi:
             return False

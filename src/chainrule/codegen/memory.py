@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
-from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value
+from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, where
 from chainrule.codegen.layout import Layout
 from chainrule.codegen.locations import Locations
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Phase
 from chainrule.codegen.views import Axis, Terms
 from chainrule.ir.graph import Var
+
+FAULT = "an index is out of range"  # the slot of the byte that says so
 
 
 class Slots:
@@ -102,6 +104,11 @@ class Memory(Locations, Addresses):
             text = self._masked("load", vector, t, f"ptr align {bytes_of(v)} {address.name}", mask)
         return self._as_value(self.b.named(text, level), v, level)
 
+    def refuse(self, bad: Value) -> None:
+        """Tell the program that an index is out of range, if it is one of those that count."""
+        mask = self.used(self.mask)
+        self.b.flag(bad if mask is None else bad & mask, self._pointer(FAULT))
+
     def used(self, mask: Value | None) -> Value | None:
         """Those lanes of a mask (None: of all) that will be used."""
         if mask is None or self.guard is None:
@@ -131,6 +138,34 @@ class Memory(Locations, Addresses):
             to = self._pointers(address, apart, t, v)
         b.declared[fn] = f"declare void @{fn}({vector}, {pt}, <{b.lanes} x i1>)"
         b.line(f"call void @{fn}({vector} {name}, {to}, <{b.lanes} x i1> {mask})", level)
+
+    def clear(self, v: Var) -> None:
+        """Zeros for all of a value, where the samples begin."""
+        b = self.b
+        b.declared["llvm.memset"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
+        first = b.named("icmp eq i64 %start, %begin", 0)
+        bytes_ = b.named(f"select i1 {first}, i64 {v.type.size * bytes_of(v)}, i64 0", 0)
+        b.line(f"call void @llvm.memset.p0.i64(ptr {self._pointer(v)}, i8 0, i64 {bytes_}, i1 false)", 0)
+
+    def add(self, v: Var, idx: Terms, value: Value) -> None:
+        """Add to entries of a value in memory, lane after lane, as several may be one."""
+        b, level, t = self.b, len(self.b.levels) - 1, memory_type(v, self.b)
+        address, apart, lanes = self.located(v, idx)
+        op = "fadd" if value.kind == REAL else "add"
+        if self.mask is not None:
+            value = where(self.mask, value, 0)  # there an index names an entry that exists
+        places = b.steps(apart) if lanes is None else lanes + b.steps(apart) if apart else lanes
+        for k in range(b.lanes):
+            at, one = address.name, value.name
+            if b.lanes > 1:
+                place, one, at = b.fresh(), b.fresh(), b.fresh()
+                b.line(f"{place} = extractelement {b.types[LONG]} {places.name}, i32 {k}", level)
+                b.line(f"{one} = extractelement {b.types[value.kind]} {value.name}, i32 {k}", level)
+                b.line(f"{at} = getelementptr {t}, ptr {address.name}, i64 {place}", level)
+            old, new = b.fresh(), b.fresh()
+            b.line(f"{old} = load {t}, ptr {at}, align {bytes_of(v)}", level)
+            b.line(f"{new} = {op} {t} {old}, {one}", level)
+            b.line(f"store {t} {new}, ptr {at}, align {bytes_of(v)}", level)
 
     def _masked(self, how: str, vector: str, t: str, where: str, mask: Value | None) -> str:
         b = self.b

@@ -11,7 +11,7 @@ import numpy as np
 from chainrule.codegen import computed, indexing
 from chainrule.codegen.layout import Layout
 from chainrule.codegen.plan import Plan
-from chainrule.codegen.reading import REDUCTIONS, operands
+from chainrule.codegen.reading import REDUCTIONS, SEARCHES, has_loops, operands
 from chainrule.codegen.steps import Gemm, Kernel, Output, Phase
 from chainrule.codegen.views import Axis, Terms, is_view
 from chainrule.ir.graph import Equation, Var
@@ -92,7 +92,10 @@ class Nest:
         self.known: dict[tuple[Var, Terms], int] = {}
         self.code: list[tuple[Callable[..., Any], tuple[int, ...], int, tuple[int, ...]]] = []
         for o in kernel.outputs:
-            self._store(o) if o.combine is None else self._accumulate(o)
+            if o.scattered:
+                self._add_entries(o)
+            else:
+                self._store(o) if o.combine is None else self._accumulate(o)
         self._find_dead()
 
     def __call__(self, at: At) -> None:
@@ -171,7 +174,7 @@ class Nest:
 
     def _define(self, e: Equation, idx: Terms) -> int:
         out = e.outs[0]
-        if e.name in REDUCTIONS or e.name == "dot_general":
+        if has_loops(e):
             return self._reduce(e, idx)
         if e.name == "zeros":
             return self._emit(lambda: out.dtype.type(0), (), frozenset())
@@ -216,7 +219,11 @@ class Nest:
     def _apply(self, fn: Callable[..., Any], *args: int) -> int:
         return self._emit(fn, args, frozenset().union(*[self.along[a] for a in args]))
 
-    def _holds(self, test: indexing.Bounds) -> int:
+    def _holds(self, test: indexing.Condition) -> int:
+        if isinstance(test, indexing.There):
+            return self._apply(lambda entry: entry >= 0, self.pull(test.var, test.idx))
+        if isinstance(test, indexing.Equal):
+            return self._apply(np.equal, self._index(test.place, False), self._total((test.term,)))
         lo, hi, step = test.lo, test.hi, test.step
         inside = lambda n: (n >= lo) & (n < hi) & ((n - lo) % step == 0)
         return self._apply(inside, self._total(test.form))
@@ -232,6 +239,11 @@ class Nest:
         if isinstance(axis, computed.Inside):
             limited = lambda n: np.clip(n // axis.divisor, 0, axis.extent - 1)
             return self._apply(limited, self._total(axis.form))
+        if isinstance(axis, computed.Picked):
+            found = self.pull(axis.var, axis.idx)
+            if axis.how == "checked":
+                return self._apply(functools.partial(_from_the_end, axis.extent), found)
+            return self._apply(lambda n: np.maximum(n, 0), found)
         shape = (-1, *(1,) * self.depth[axis])
         if axis is not self.samples:
             return self._emit(lambda: np.arange(axis.extent).reshape(shape), (), frozenset([axis]))
@@ -247,6 +259,24 @@ class Nest:
         take = lambda at, n: np.asarray(at.memory[key]).reshape(-1)[n]
         return self._emit(take, (0, places), self.along[places])
 
+    def _add_entries(self, o: Output) -> None:
+        """Add to entries that index arrays tell, one after the other: the first time to zeros."""
+        by, offset = self.layout.by_axis(o.var, o.idx)
+        ((x, idx),) = o.factors
+        part, places = (
+            self.pull(x, idx),
+            self._total((*[(a, s, 0) for a, s in by.items()], (None, 0, offset))),
+        )
+
+        def add(at: At, n: Any, part: Any) -> None:
+            into = at.memory[o.var].reshape(-1)
+            if at.first:
+                into[...] = 0
+            n, part = np.broadcast_arrays(n, part)
+            np.add.at(into, n.ravel(), part.ravel())
+
+        self._emit(add, (0, places, part), frozenset())
+
     # --- reductions --------------------------------------------------------------------------------
 
     def _reduce(self, e: Equation, idx: Terms) -> int:
@@ -258,6 +288,10 @@ class Nest:
         first = 1 + max([self.depth[a] for a in outside], default=-1)
         self.depth.update((a, first + k) for k, a in enumerate(over))
         factors = [self.pull(v, i) for v, i in reads]
+        if e.name in SEARCHES:
+            x = self._spread(factors[0], over)
+            find = functools.partial(getattr(np, e.name), axis=-1 - self.depth[over[0]])
+            return self._emit(find, (x,), self.along[x] - {*over})
         return self._joined(REDUCTIONS.get(e.name, "add"), factors, over, keep=False)
 
     def _joined(self, combine: str, factors: Sequence[int], over: Sequence[Axis], *, keep: bool) -> int:
@@ -309,6 +343,13 @@ def _picked(dims: Sequence[Axis | None]) -> Callable[[Any], Any]:
     """An array without the dimensions of length 1 that stand for no loop."""
     at = tuple([0 if a is None else slice(None) for a in dims])
     return lambda x: x[(0,) * (np.ndim(x) - len(at)) + at]
+
+
+def _from_the_end(extent: int, n: Any) -> Any:
+    """Places counted from the beginning; IndexError where one is out of range."""
+    if np.any((n < -extent) | (n >= extent)):
+        raise IndexError("an index is out of range")
+    return np.where(n < 0, n + extent, n)
 
 
 def _into(value: np.ufunc, into: Any, *args: Any) -> None:

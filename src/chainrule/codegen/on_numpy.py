@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.codegen.nest import At, Nest, Product
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.prepare import prepare
+from chainrule.codegen.refused import first_out_of_range
 from chainrule.codegen.steps import Call, Gemm, Phase
 from chainrule.ir.graph import Graph
 
@@ -31,6 +32,7 @@ class NumpyProgram:
     """
 
     def __init__(self, graph: Graph, **how: int) -> None:
+        self._given = graph
         self.plan = plan = Plan(prepare(graph), **{"tile": _TILE, "cache": _CACHE, **how})
         self.graph = plan.graph
         self._lock = threading.Lock()  # what is kept between kernels has one place
@@ -68,8 +70,11 @@ class NumpyProgram:
         made = {v: np.empty(v.shape, v.dtype) for v in self._results}
         with self._lock, np.errstate(all="ignore"):
             memory = {**self._kept, **dict(zip(self.graph.inputs, given, strict=True)), **made}
-            for run in self._runs:
-                run(memory)
+            try:
+                for run in self._runs:
+                    run(memory)
+            except IndexError:
+                raise first_out_of_range(self._given, given) from None
         outs: list[Any] = []
         for k, v in enumerate(self.graph.outputs):
             fresh = v not in self.graph.outputs[:k] and not self.plan.is_array(v)

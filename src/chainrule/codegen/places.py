@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chainrule.codegen.indexing import is_moving
+from chainrule.codegen.indexing import is_adding, is_moving, opened
 from chainrule.codegen.reading import (
     REDUCTIONS,
     Read,
     axes_of,
     dot_axes,
     factors_of,
+    has_loops,
     operands,
     real_dtype,
     times_read,
@@ -78,6 +79,8 @@ class Places:
         """Whether an equation reduces over the samples."""
         if e in self.calls or self.is_tiled(e.outs[0]) or is_view(e):
             return False
+        if is_adding(e):
+            return self.axis.dim(e.inputs[0]) in opened(e)
         if e.name in REDUCTIONS:
             return self.axis.dim(e.inputs[0]) in axes_of(e) if self.is_tiled(e.inputs[0]) else False
         if e.name == "dot_general":
@@ -142,6 +145,8 @@ class Places:
                     self._keep(v)
             elif self.sums_samples(e):
                 self.places[e.outs[0]] = "sum"
+            elif is_adding(e):
+                self.places[e.outs[0]] = "whole"
             elif e.name == "reshape" and not is_view(e):
                 self._keep(e.inputs[0])
             if self.is_tiled(e.outs[0]) or not is_moving(e):
@@ -242,7 +247,7 @@ class Places:
         stack, seen = [e], {e}
         while stack:
             f = stack.pop()
-            if f.name in REDUCTIONS or f.name == "dot_general":
+            if has_loops(f):
                 return True
             for v in f.inputs:
                 g = self.made.get(v)
@@ -256,8 +261,8 @@ class Places:
         if any(repeated for _, repeated in readers):
             return True
         several = len({id(r) for r, _ in readers}) > 1
-        if e.name in REDUCTIONS or e.name == "dot_general":
-            return several or any(r.name in REDUCTIONS or r.name == "dot_general" for r, _ in readers)
+        if has_loops(e):
+            return several or any(has_loops(r) for r, _ in readers)
         return several and (not _is_cheap(e) or self._is_heavy(e) or self._size(e) > _SMALL)
 
     def _size(self, e: Equation) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.codegen.computed import renamed_terms
+from chainrule.codegen.computed import Picked, renamed_terms
+from chainrule.codegen.indexing import added, is_adding
 from chainrule.codegen.places import Places
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.rare import rare_condition
@@ -94,7 +95,9 @@ class Plan(Places):
     def _kernel(self, e: Equation, phase: int | None) -> Kernel:
         """The loops of one value: its own dimensions, along the samples last; of a sum those of what is summed."""
         v = e.outs[0]
-        if phase is not None and self.sums_samples(e):
+        if is_adding(e):
+            axes, where, out = self._scattered(e, phase)
+        elif phase is not None and self.sums_samples(e):
             axes, where, out = self._summed(e)
         else:
             axes = [Axis(n) for n in v.shape]
@@ -105,11 +108,23 @@ class Plan(Places):
         outer = [a for k, a in enumerate(axes) if not inner or k != where]
         vector = bool(inner) and (phase is not None or inner[0].extent > 1)
         kernel = Kernel((*outer, *inner), vector, phase, [out])
-        if out.combine == "add" and len(out.factors) == 1 and v.dtype == self.dtype:
+        sums = out.combine == "add" and not out.scattered
+        if sums and len(out.factors) == 1 and v.dtype == self.dtype:
             kernel.guard = rare_condition(self, *out.factors[0])
         if out.combine is None:
             kernel.powers = consecutive_powers(self, e, out.idx, inner[0] if inner else None)
         return kernel
+
+    def _scattered(self, e: Equation, phase: int | None) -> tuple[list[Axis], int, Output]:
+        """Loops over what is added at places that arrays tell."""
+        x = e.inputs[0]
+        axes = [Axis(n) for n in x.shape]
+        where = len(axes) - 1 if phase is None else self.axis.dim(x)
+        v, idx = added(e, axes)
+        out = Output(
+            v, idx, "whole" if phase is None else "sum", "add", [(x, identity(axes))], scattered=True
+        )
+        return axes, where or 0, out
 
     def _product(self, e: Equation, phase: int) -> Gemm:
         batch, m, n, k, left, right = factors_of(e)
@@ -193,6 +208,7 @@ class Plan(Places):
         found: dict[Var, list[Terms]] = {}
         seen: set[Read] = set()
         stack = list(out.factors) if out.combine else operands(self.made[out.var], out.idx)
+        stack += [(a.var, a.idx) for a, _, _ in out.idx if isinstance(a, Picked)]
         while stack:
             v, idx = stack.pop()
             if (v, idx) in seen:

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule.codegen import jit, threads
 from chainrule.codegen.emit import Writer
-from chainrule.codegen.memory import Slots
+from chainrule.codegen.memory import FAULT, Slots
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.prepare import prepare
+from chainrule.codegen.refused import first_out_of_range, out_of_range
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.codegen.workspace import Workspace, address, is_number
 from chainrule.ir.graph import Graph, Var
@@ -30,6 +31,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, **how: int) -> None:
+        self._given = graph
         self.plan = Plan(prepare(graph), **how)
         self.graph = self.plan.graph
         self.slots = Slots()
@@ -90,6 +92,10 @@ class Program:
         ]
         self._other_outputs = [k for k, m in enumerate(made) if not m]
 
+    def may_refuse(self) -> bool:
+        """Whether an index can be out of range."""
+        return FAULT in self.slots.of
+
     def workspace(self) -> Workspace:
         """Memory for one call at a time."""
         return Workspace(self.plan, self.slots, self.called)
@@ -115,6 +121,8 @@ class Program:
             w.values = dict(zip(self.graph.inputs, arrays, strict=True))
         for run in self._runs:
             run(w)
+        if w.fault[0]:
+            raise first_out_of_range(self._given, arrays)
         for k in self._number_outputs:
             outs[k] = w.results[k]
         for k in self._other_outputs:
@@ -175,7 +183,10 @@ class Program:
         e = call.equation
         args = [self._value(v, w) for v in e.inputs]
         with np.errstate(all="ignore"):
-            result = e.primitive.value(*args, **e.params)
+            try:
+                result = e.primitive.value(*args, **e.params)
+            except IndexError as err:
+                raise out_of_range(e, err) from None
         outs = result if result.__class__ is tuple else (result,)
         for v, out in zip(e.outs, outs, strict=True):
             found = np.ascontiguousarray(out, v.dtype).reshape(v.shape)

@@ -10,6 +10,11 @@ from chainrule.codegen.views import FLAT, Axis, Terms, identity, is_view, reduce
 from chainrule.ir.graph import Equation, Graph, Var
 
 REDUCTIONS = {"sum": "add", "amax": "maximum", "amin": "minimum", "any": "logical_or", "all": "logical_and"}
+SEARCHES = {
+    "argmax": "gt",
+    "argmin": "lt",
+}  # the place of the first entry that is greater, or less, than the others
+_FEW_SEARCHES = 16  # of one entry after the other, where NumPy's are quicker: they look at several at once
 
 Read = tuple[Var, Terms]
 
@@ -23,10 +28,12 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
             return f"its values are {v.dtype}, and kernels are for {dtype} and int64"
     if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
         return "it has no entries"
-    if indexing.is_moving(e):
+    if indexing.is_moving(e) or indexing.is_adding(e):
         return None
     if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
         return f"{e.name} of truth values has no lowering"
+    if e.name in SEARCHES:
+        return None if e.outs[0].type.size >= _FEW_SEARCHES else f"NumPy is quicker at a few of {e.name}"
     whole = any(v.dtype == integers.INT64 for v in (*e.inputs, *e.outs))
     if whole and not integers.is_lowered(e) and not is_view(e) and e.name != "reshape":
         return f"{e.name} of whole numbers has no lowering"
@@ -44,6 +51,11 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
 def _reads_truth(e: Equation) -> bool:
     """Whether an equation reads truth values where most have numbers: not as the condition of a choice."""
     return any(v.dtype == np.bool_ for v in (e.inputs[1:] if e.name == "where" else e.inputs))
+
+
+def has_loops(e: Equation) -> bool:
+    """Whether an entry is computed from many, in a loop."""
+    return e.name in REDUCTIONS or e.name in SEARCHES or e.name == "dot_general"
 
 
 def real_dtype(graph: Graph) -> np.dtype:
@@ -104,11 +116,11 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
         moved = through(e, idx)
         assert moved is not None
         return [(e.inputs[0], moved)]
-    if indexing.is_moving(e):
+    if indexing.is_moving(e) or indexing.is_adding(e):
         return indexing.operands(e, idx)
     if e.name == "reshape":
         return [(e.inputs[0], _flat(e, idx))]
-    if e.name in REDUCTIONS:
+    if e.name in REDUCTIONS or e.name in SEARCHES:
         x, axis = e.inputs[0], axes_of(e)
         axes = [Axis(x.shape[k]) for k in axis]
         return [(x, reduced(idx, axes, axis, e.params.get("keepdims", False)))]
@@ -119,9 +131,15 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
 
 def times_read(e: Equation, v: Var) -> int:
     """How often an equation reads entries of an input."""
-    if e.primitive.kind == indexing.PICKS:
-        return e.outs[0].type.size
-    return v.type.size if e.primitive.kind == indexing.PIECES else room(e)
+    if indexing.is_adding(e):
+        return e.inputs[0].type.size
+    if not indexing.is_moving(e):
+        return room(e)
+    return (
+        e.outs[0].type.size
+        if v in indexing.index_of(e) or e.primitive.kind == indexing.PICKS
+        else v.type.size
+    )
 
 
 def room(e: Equation) -> int:

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Container, Iterator
 
+from chainrule.codegen.indexing import is_adding
 from chainrule.codegen.reading import operands, real_dtype, room, why_called
 from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
@@ -48,10 +49,13 @@ class SampleAxis:
     def __init__(self, graph: Graph, calls: Container[Equation], long: int) -> None:
         self._long = long
         self._parent: dict[tuple[Var, int], tuple[Var, int]] = {}
+        # What is added up entry by entry is an array: where it is read it goes along with nothing.
+        self._alone = {e.outs[0] for e in graph.equations if is_adding(e)}
         for e in graph.equations:
             if e not in calls:
                 for a, b in _ties(e):
-                    self._parent[self._root(a)] = self._root(b)
+                    if a[0] not in self._alone and b[0] not in self._alone:
+                        self._parent[self._root(a)] = self._root(b)
         self._dims: dict[Var, int] = {}
         self.extent = 0
         best = self._heaviest(graph, calls)
@@ -106,7 +110,7 @@ class SampleAxis:
                 if r in weights:
                     weights[r][1] += 1
                     weights[r][2] += k == len(v.shape) - 1
-        usable = [r for r in weights if r not in twice]
+        usable = [r for r in weights if r not in twice and r[0] not in self._alone]
         return max(usable, key=weights.__getitem__, default=None)
 
 

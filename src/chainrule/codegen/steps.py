@@ -20,6 +20,8 @@ class Output:
     combine
         None: the value is computed there. Else the primitive that joins it with what is there: the loops run over more
         than the entries of the value, and each adds the product of `factors`.
+    scattered
+        Index arrays tell to which entry, so one may be met again and again: it starts as 0, and is added to in memory.
     """
 
     var: Var
@@ -27,6 +29,7 @@ class Output:
     place: str
     combine: str | None = None
     factors: list[Read] = field(default_factory=list)
+    scattered: bool = False
 
 
 class Powers(NamedTuple):

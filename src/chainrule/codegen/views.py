@@ -116,6 +116,7 @@ VIEWS: dict[str, Callable[[Equation, Terms], Terms | None]] = {
     "flip": _flip,
     "scatter_add": _scatter_whole,
     "alias": lambda e, idx: idx,
+    "detach": lambda e, idx: idx,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.memory import Slots
+from chainrule.codegen.memory import FAULT, Slots
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Phase
 from chainrule.ir.graph import Var
@@ -26,6 +26,8 @@ class Workspace:
         float64 numbers that are arguments and results, by position.
     arrays, sums
         What is kept between kernels, and for the chunks of a phase.
+    fault
+        A byte that is not 0 when an index was out of range.
     values
         Of a program with calls of NumPy: arguments, and what the calls returned.
     """
@@ -44,6 +46,7 @@ class Workspace:
         }  # fmt: skip
         self.numbers = (ctypes.c_double * max(1, len(g.inputs)))()
         self.results = (ctypes.c_double * max(1, len(g.outputs)))()
+        self.fault = (ctypes.c_byte * 1)()
         self.table = _table(slots)
         self._workers: list[_Worker] = []
         self._point()
@@ -54,6 +57,8 @@ class Workspace:
         for v, a in self.arrays.items():
             if v in at:
                 self.table[at[v]] = a.ctypes.data
+        if FAULT in at:
+            self.table[at[FAULT]] = ctypes.addressof(self.fault)
         for memory, variables in ((self.results, g.outputs), (self.numbers, g.inputs)):
             for k, v in enumerate(variables):
                 if is_number(v) and v in at and variables.index(v) == k:
