@@ -638,17 +638,25 @@ def backward(
         release(steps, source)
     call = _call(roots, gradients is not None, create_graph, source)
     for n in list(cts):
-        ct = cts.pop(n)
-        if (
-            not create_graph
-            and ct.__class__ is np.ndarray
-            and not (ct.flags.owndata and sys.getrefcount(ct) == 2)
-        ):
-            ct = np.array(ct)  # somebody else holds this memory: another leaf, the caller's weights
+        held = [cts.pop(n)]
+        if not create_graph and held[0].__class__ is np.ndarray and not _is_alone(held):
+            held[0] = np.array(held[0])  # somebody else has this memory: another leaf, the caller's weights
+        ct = held.pop()
         if n.__class__ is Leaf and n.pull is not None and (targets is None or n in targets):
             accumulate_grad(n, ct, create_graph, call)
         elif targets is not None and n in targets:
             retain(n, ct if create_graph else _gradient_tensor(ct, n))
+
+
+def _is_alone(held: list[np.ndarray]) -> bool:
+    """Whether nobody but the list has the memory of its array: its own, or all of one that only it refers to."""
+    if sys.getrefcount(held[0]) != 2:  # of the list, and of the call
+        return False
+    flags, whole = held[0].flags, held[0].base.__class__ is np.ndarray
+    if not whole:
+        return bool(flags.owndata)
+    all_of_it = held[0].base.flags.owndata and held[0].base.nbytes == held[0].nbytes
+    return all_of_it and flags.writeable and sys.getrefcount(held[0].base) == 2
 
 
 def grad(

@@ -26,13 +26,12 @@ QUICKER = frozenset(
     hypot lerp ldexp fmod remainder floor_divide heaviside
     """.split()  # noqa: SIM905
 )
-# Functions along axes that codegen/rows and codegen/scans have, and those whose pullbacks they have too.
+# Functions along axes that codegen/rows and codegen/scans have.
 ALONG_AXES = frozenset(
     """
     sum mean prod amax amin var std logsumexp softmax log_softmax cumsum cumprod linear_recurrence
     """.split()  # noqa: SIM905
 )
-PULLED_ALONG_AXES = frozenset({"softmax", "log_softmax", "logsumexp", "var", "std"})
 LEAST = 100_000  # entries: below it NumPy is quick, and loading LLVM takes as long as a hundred calls
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 _ndarray = np.ndarray
@@ -59,13 +58,13 @@ def _along_axes(p: Primitive, values: Sequence[Any], params: dict[str, Any]) -> 
 
 
 def pull_along_axes(p: Primitive, x: Any, out: Any, params: dict[str, Any], ct: Any) -> Any:
-    """The cotangent of the large array that `p` of PULLED_ALONG_AXES had, or None where the general way is taken."""
+    """The cotangent of the large array that a reduction or softmax had; None where the general way is taken."""
     if not _is_large([x, out]):
         return None
     from chainrule.tape import rows
 
     _keep_freed_memory()
-    return rows.pull(p.name, x, out, params, ct)
+    return rows.pull(p, x, out, params, ct)
 
 
 _DIFFERENCE = apply("exp", Symbol("x") - Symbol("y"))

@@ -24,7 +24,7 @@ from chainrule.table.formula import Apply, Const, Formula, Param, Symbol, apply,
 from chainrule.table.index import numpy_key
 from chainrule.table.primitive import TABLE, Custom, Partials, Primitive, partials_of, values_read
 from chainrule.tape import numbers
-from chainrule.tape.kernels import PULLED_ALONG_AXES, instead, pull_along_axes
+from chainrule.tape.kernels import instead, pull_along_axes
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import Scattered, dense
 from chainrule.tape.reduced import pull_rows
@@ -310,21 +310,17 @@ def _goes_along(v: Any, shape: tuple[int, ...]) -> bool:
     return not isinstance(v, Type) or v.shape == shape or v.shape == ()
 
 
-def reduction_pull(node: Node, ct: Any) -> Any:
-    """Pullback of a reduction by a formula; a large array is gone through in blocks."""
-    if is_large(node.x):
-        c = pull_rows(node.p, node.x, node.out, node.params or {}, dense(ct))
-        if c is not None:
-            return ((node.a, c),)
-    return general_pull(node, ct)
+SOFTMAX = ("softmax", "log_softmax")
 
 
 def along_axes_pull(node: Node, ct: Any) -> Any:
-    """Pullback of softmax and the like; of a large array by a compiled loop."""
-    c = pull_along_axes(node.p, node.x, node.out, node.params or {}, dense(ct))
-    if c is not None:
-        return ((node.a, c),)
-    return (reduction_pull if node.p.kind == "reduction" else general_pull)(node, ct)
+    """Pullback of a reduction by a formula, or softmax; of a large array in one pass, by a kernel or in blocks."""
+    p, params = node.p, node.params or {}
+    ct = dense(ct)
+    c = pull_along_axes(p, node.x, node.out, params, ct)
+    if c is None and p.kind == "reduction" and is_large(node.x):
+        c = pull_rows(p, node.x, node.out, params, ct)
+    return general_pull(node, ct) if c is None else ((node.a, c),)
 
 
 def index_pull(node: Node, ct: Any) -> Any:
@@ -420,12 +416,11 @@ def array_pull(p: Primitive, wanted: tuple[bool, ...], complex_: bool) -> Pull:
     reads = ARRAYS if own or found - {"index", "*index"} else NOTHING
     if p.name == "index":
         return _with_reads(lambda node, ct: index_pull(node, ct), NOTHING)
-    if p.name in PULLED_ALONG_AXES and not complex_:
-        return _with_reads(lambda node, ct: along_axes_pull(node, ct), reads)
     if isinstance(p.rule, Partials) and p.kind == "elementwise" and not complex_:
         return _with_reads(elementwise_pull(p, wanted), reads)
-    if isinstance(p.rule, Partials) and p.kind == "reduction" and not complex_:
-        return _with_reads(lambda node, ct: reduction_pull(node, ct), reads)
+    along_axes = p.name in SOFTMAX or (isinstance(p.rule, Partials) and p.kind == "reduction")
+    if along_axes and not complex_:
+        return _with_reads(lambda node, ct: along_axes_pull(node, ct), reads)
     return _with_reads(lambda node, ct: general_pull(node, ct), reads)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,11 @@ import numpy as np
 
 from chainrule.codegen import rows, scans
 from chainrule.codegen.row_program import Layout, Number, Pass, Program
-from chainrule.table.formula import Symbol, apply
+from chainrule.codegen.scalar import LOWER
+from chainrule.table.formula import Apply, Formula, Param, Symbol, apply, reads
+from chainrule.table.primitive import Primitive, partials_of
 from chainrule.table.select import where
+from chainrule.transforms.derive import times
 
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
 
@@ -55,9 +58,6 @@ VALUES = {
 }  # fmt: skip
 
 PULLS = {
-    "logsumexp": Program(
-        (*_WEIGHTS, Number("scale", ct / total), Pass(writes=written * scale)), "written", ("x",), ("ct",)
-    ),
     "softmax": Program(
         (Pass("total", "add", out * ct), Pass(writes=out * (ct - total))), "written", ("out", "ct")
     ),
@@ -65,7 +65,10 @@ PULLS = {
         (*_WEIGHTS, Pass("sum", "add", ct), Number("scale", Symbol("sum") / total), Pass(writes=ct - written * scale)),
         "written", ("x", "ct"),
     ),
-    "var": Program((*_MEAN, Pass(writes=ct * (x - mean))), "written", ("x",), ("ct",)),
+    "logsumexp": Program(
+        (*_WEIGHTS, Number("scale", ct / total), Pass(writes=written * scale)), "written", ("x",), ("ct",)
+    ),
+    "prod": Program((Pass(writes=out / x * ct),), "written", ("x",), ("ct", "out")),
 }  # fmt: skip
 SCANS = {"cumsum": scans.SUM, "cumprod": scans.PRODUCT, "linear_recurrence": scans.RECURRENCE}
 
@@ -180,60 +183,80 @@ def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool) 
 # --- pullbacks -----------------------------------------------------------------------------------
 
 
-def pull(name: str, a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
-    """The cotangent of the input `a` (which may be only a type where the rule does not read it)."""
-    return _PULLS[name](a, result, params, cotangent)
+def pull(p: Primitive, a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    """The cotangent of the input; `a` or `result` is only a type where the rule does not read it."""
+    if p.name in ("softmax", "log_softmax"):
+        return _pull_whole(p.name, result if p.name == "softmax" else a, params, cotangent)
+    at = lines(a, params["axis"])
+    program = PULLS.get(p.name) or _of_formula(p)
+    if at is None or program is None:
+        return None
+    if p.name == "prod":
+        result = value("prod", [a], params)
+    if result is None:
+        return None
+    env = {**params, "count": at.n, "ct": cotangent, "out": result}
+    columns = {name: _column(env[name] if name in env else _PARAMETERS[name].evaluate(env), at, a, params)
+               for name in program.columns}  # fmt: skip
+    return _run(program, at, a.dtype, {"x": at.laid(a), **columns})
 
 
-def _pull_softmax(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
-    return _pull_whole("softmax", "out", result, params, cotangent)
-
-
-def _pull_log_softmax(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
-    return _pull_whole("log_softmax", "x", a, params, cotangent)
-
-
-def _pull_whole(name: str, reads: str, a: Any, params: dict[str, Any], cotangent: Any) -> Any:
+def _pull_whole(name: str, a: Any, params: dict[str, Any], cotangent: Any) -> Any:
+    """The pullback of softmax and its logarithm, whose cotangent is an array of all entries."""
     at = lines(a, params["axis"])
     if at is None or np.shape(cotangent) != a.shape or cotangent.dtype != a.dtype:
         return None
-    return _run(PULLS[name], at, a.dtype, {reads: at.laid(a), "ct": at.laid(cotangent)})
+    (kept, _) = PULLS[name].arrays
+    return _run(PULLS[name], at, a.dtype, {kept: at.laid(a), "ct": at.laid(cotangent)})
 
 
-def _pull_reduced(program: Program, share: Callable[..., Any]) -> Callable[..., Any]:
-    """The pullback of a reduction whose cotangent and result are one number for each row."""
-
-    def call(a: Any, result: Any, params: dict[str, Any], cotangent: Any) -> Any:
-        at = lines(a, params["axis"])
-        if at is None:
-            return None
-        each = tuple(1 if k in _axes(params) else n for k, n in enumerate(a.shape))
-        c = np.asarray(share(cotangent, result, at.n, params), a.dtype).reshape(each)
-        return _run(program, at, a.dtype, {"x": at.laid(a), "ct": at.laid(c)})
-
-    return call
-
-
-def _axes(params: dict[str, Any]) -> tuple[int, ...]:
+def _column(v: Any, at: Lines, a: np.ndarray, params: dict[str, Any]) -> np.ndarray:
+    """One number for each row, in the order of memory: from one number, or what a reduction of `a` gave."""
     axis = params["axis"]
-    return (axis,) if isinstance(axis, int) else axis
+    each = tuple(
+        1 if k == axis or (axis.__class__ is tuple and k in axis) else n for k, n in enumerate(a.shape)
+    )
+    v = np.asarray(v, a.dtype)
+    return at.laid(v.reshape(each) if v.ndim else np.broadcast_to(v, each))
 
 
-def _of_var(cotangent: Any, result: Any, n: int, params: dict[str, Any]) -> Any:
-    freedom = n - params["correction"]
-    return cotangent * (2.0 / freedom if freedom > 0 else math.inf)
+_PARAMETERS: dict[
+    str, Param
+] = {}  # numbers of a rule that are made of parameters, by the names of their columns
 
 
-def _of_std(cotangent: Any, result: Any, n: int, params: dict[str, Any]) -> Any:
-    """0 where all entries are equal."""
-    steep = _of_var(cotangent, result, n, params) / 2 / np.where(result == 0, 1, result)
-    return np.where(result == 0, 0.0, steep)
+@functools.cache
+def _of_formula(p: Primitive) -> Program | None:
+    """The pullback of a reduction whose slope is a formula of entries, the result, and sums or means over the row."""
+    steps: list[Pass | Number] = []
+    slope = _unfolded(partials_of(p)["x"], steps)
+    if slope is None:
+        return None
+    found = {name: Symbol(name) for name in reads([slope])}
+    steps.append(Pass(writes=times(slope, ct, found, {}, apply, {})))
+    made = {"x", *Program(tuple(steps), "written").numbers}
+    read = reads(f for s in steps for f in (s.of, getattr(s, "writes", None)) if f is not None)
+    return Program(tuple(steps), "written", ("x",), tuple(sorted(read - made)))
 
 
-_PULLS: dict[str, Callable[..., Any]] = {
-    "softmax": _pull_softmax,
-    "log_softmax": _pull_log_softmax,
-    "logsumexp": _pull_reduced(PULLS["logsumexp"], lambda c, *_: c),
-    "var": _pull_reduced(PULLS["var"], _of_var),
-    "std": _pull_reduced(PULLS["var"], _of_std),
-}
+def _unfolded(f: Formula, steps: list[Pass | Number]) -> Formula | None:
+    """The formula with the names of numbers in the place of sums and means, which become `steps`."""
+    if isinstance(f, Param):
+        name = next((n for n, g in _PARAMETERS.items() if g.key == f.key), f"parameter{len(_PARAMETERS)}")
+        _PARAMETERS[name] = f
+        return Symbol(name)
+    if not isinstance(f, Apply):
+        return f
+    if f.name == "cast_like":
+        condition = _unfolded(f.args[0], steps)
+        return None if condition is None else where(condition, 1.0, 0.0)
+    args = [_unfolded(g, steps) for g in f.args]
+    if f.name in ("sum", "mean") and args[0] is not None:
+        name = f"{f.name} {len(steps)}"
+        steps += [Pass(name, "add", args[0])]
+        if f.name == "mean":
+            steps += [Number(f"{name} / count", Symbol(name) / count)]
+        return Symbol(steps[-1].fold if isinstance(steps[-1], Pass) else steps[-1].name)
+    if f.params or f.name not in LOWER or any(a is None for a in args):
+        return None
+    return Apply(f.name, tuple(args), {})
