@@ -224,3 +224,36 @@ def _register(name: str, operation: Operation, size: int, per: str) -> None:
 for _name, _operation in ELEMENTWISE.items():
     _register(_name, _operation, 1_000_000, "element")
 _register("dense", DENSE, 512, "call")
+
+
+# --- steps of an optimiser ---
+
+
+def _register_step(name: str, optimizer: str, options: dict[str, float], reads: str) -> None:
+    def prepare(n: int) -> Contenders:
+        start, slope = np.random.default_rng(0).normal(size=(2, n))
+
+        def program(m: ModuleType) -> Thunk:
+            w = m.tensor(start, requires_grad=True)
+            w.grad = m.tensor(slope)
+            step = getattr(m.optim, optimizer)([w], **options).step
+
+            def moved() -> object:
+                step()
+                return w.detach()
+
+            return moved
+
+        return race(start, _ours_and_torch(program), rtol=1e-6, atol=1e-6)
+
+    prepare.__doc__ = (
+        f"One step of {optimizer} {options} with one parameter. Limit: {reads} of 8 bytes per element"
+    )
+    benchmark(name=name, sizes=(1_000_000,), per="element", goal=Ratio(1.3, "torch"))(prepare)
+
+
+_register_step("sgd_step", "SGD", {"lr": 1e-12}, "2 reads and 1 write, and a read that looks for NaN:")
+_register_step(
+    "momentum_step", "SGD", {"lr": 1e-12, "momentum": 0.9}, "4 reads, 2 writes, and a read for NaN:"
+)
+_register_step("adam_step", "Adam", {"lr": 1e-12}, "6 reads, 3 writes, and a read for NaN:")

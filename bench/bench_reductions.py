@@ -1,5 +1,6 @@
 """Reductions, scans and sorting of large arrays against PyTorch: the value, and value and gradient."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
@@ -42,6 +43,31 @@ def _rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(1000, -1)
 
 
+_PLACES = np.random.default_rng(1).integers(0, 1000, SIZE)
+
+
+@functools.cache
+def _places(m: ModuleType) -> object:
+    return m.tensor(_PLACES)
+
+
+def _largest_sent(x: np.ndarray) -> np.ndarray:
+    out = np.zeros(1000)
+    np.maximum.at(out, _PLACES, x)
+    return out
+
+
+def _unpadded(w: np.ndarray) -> np.ndarray:
+    """What the edges of a mirrored array hand back to the lines that they repeat."""
+    for _ in range(2):
+        w = w.T
+        inside = w[1:-1].copy()
+        inside[1] += w[0]
+        inside[-2] += w[-1]
+        w = inside
+    return w
+
+
 ONE_PASS = "one pass of 8 bytes per element: 0.2 ns"
 TWO_PASSES = "two passes of 8 bytes per element: 0.4 ns"
 EXP = "e to each entry at 0.7 ns, and three passes: 1.3 ns"
@@ -67,6 +93,15 @@ REDUCTIONS = {
         lambda m, x: _rows(x).sum(1), lambda x: _rows(x).sum(1),
         lambda x, out, w: np.repeat(w, x.size // 1000), ONE_PASS
     ),
+    "sum_of_columns": Reduction(
+        lambda m, x: _rows(x).sum(0), lambda x: _rows(x).sum(0),
+        lambda x, out, w: np.tile(w, 1000), ONE_PASS
+    ),
+    "amax_of_rows": Reduction(
+        lambda m, x: _rows(x).amax(1), lambda x: _rows(x).max(1),
+        lambda x, out, w: ((_rows(x) == out[:, None]) * w[:, None]).ravel(), ONE_PASS
+    ),
+    "amin": Reduction(lambda m, x: x.amin(), np.min, lambda x, out, w: w * (x == out) / (x == out).sum(), ONE_PASS),
     "softmax_of_rows": Reduction(
         lambda m, x: m.softmax(_rows(x), 1), lambda x: _softmax(_rows(x)),
         lambda x, out, w: _softmax_gradient(_rows(x), out, w).ravel(), EXP,
@@ -76,6 +111,32 @@ REDUCTIONS = {
         lambda x, out, w: (w - np.exp(out) * w.sum(1, keepdims=True)).ravel(), EXP,
     ),
     "cumsum": Reduction(lambda m, x: m.cumsum(x, 0), np.cumsum, lambda x, out, w: np.cumsum(w[::-1])[::-1], IN_ORDER),
+    "cumsum_of_columns": Reduction(
+        lambda m, x: m.cumsum(_rows(x), 0), lambda x: np.cumsum(_rows(x), 0),
+        lambda x, out, w: np.cumsum(w[::-1], 0)[::-1].ravel(), TWO_PASSES
+    ),
+    "cumprod": Reduction(
+        lambda m, x: m.cumprod(x, 0), np.cumprod,
+        lambda x, out, w: np.cumsum((w * out)[::-1])[::-1] / x, IN_ORDER, near_one=True
+    ),
+    "cummax": Reduction(
+        lambda m, x: m.cummax(x, 0)[0], np.maximum.accumulate,
+        lambda x, out, w: np.bincount(np.maximum.accumulate(np.where(x == out, np.arange(x.size), 0)), w, x.size),
+        IN_ORDER,
+    ),
+    "logcumsumexp": Reduction(
+        lambda m, x: m.logcumsumexp(x, 0), np.logaddexp.accumulate,
+        lambda x, out, w: np.exp(x) * np.cumsum((w * np.exp(-out))[::-1])[::-1], "an exp and a log each: 10 ns"
+    ),
+    "scatter_amax": Reduction(
+        lambda m, x: m.scatter_reduce(m.zeros(1000, dtype=m.float64), 0, _places(m), x, "amax"),
+        lambda x: _largest_sent(x), lambda x, out, w: w[_PLACES] * (x == out[_PLACES]), "one pass, at random: 1 ns",
+    ),
+    "pad_reflect": Reduction(
+        lambda m, x: m.nn.functional.pad(x.reshape(1, 1, 1000, -1), (1, 1, 1, 1), mode="reflect"),
+        lambda x: np.pad(_rows(x), 1, mode="reflect")[None, None],
+        lambda x, out, w: _unpadded(w[0, 0]).ravel(), TWO_PASSES,
+    ),
     "sort": Reduction(lambda m, x: m.sort(x)[0], np.sort, lambda x, out, w: _ranked(x, w), "NumPy's sort: 10 ns"),
     "median": Reduction(
         lambda m, x: x.median(), lambda x: np.partition(x, (x.size - 1) // 2)[(x.size - 1) // 2],

@@ -115,6 +115,31 @@ def test_scans_from_either_end(dtype, shape, axis, reverse):
     np.testing.assert_allclose(found, turn(np.stack(y, axis)), rtol=rtol, atol=100 * rtol)
 
 
+@pytest.mark.parametrize(
+    "shape, axis", [((1003,), 0), ((5, 77), 1), ((9, 45), 0), ((30, 7), 0), ((3, 50, 5), 1)]
+)
+@pytest.mark.parametrize("dtype", [F64, F32])
+@pytest.mark.parametrize("name", ["argcummax", "argcummin"])
+def test_places_of_running_extremes(name, dtype, shape, axis):
+    """Of equal ones the last, and once there is a NaN the last NaN: entry by entry in Python."""
+    rng = np.random.default_rng(5)
+    x = rng.integers(-9, 9, shape).astype(dtype)
+    x[rng.random(shape) < 0.02] = NAN
+    found = rows.value(name, [x], {"axis": axis})
+    assert found is not None or (dtype == F32 and shape[-1] < 64)
+    found = TABLE[name].value(x, axis=axis) if found is None else found
+    better = (lambda v, best: v >= best) if name == "argcummax" else (lambda v, best: v <= best)
+    for line, places in zip(
+        *(np.moveaxis(v, axis, -1).reshape(-1, v.shape[axis]) for v in (x, found)), strict=True
+    ):
+        best, place = line[0], 0
+        for i, v in enumerate(line):
+            if better(v, best) or v != v:
+                best, place = v, i
+            assert places[i] == place
+    assert found.dtype == np.int64
+
+
 # --- exactness -----------------------------------------------------------------------------------
 
 

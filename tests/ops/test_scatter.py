@@ -136,6 +136,24 @@ def test_scatter_reduce_is_the_reduction_of_each_group(case, reduce, include_sel
     np.testing.assert_allclose(t.item(), (gx * tx.ravel()).sum() + (gs * moved).sum(), rtol=1e-11)
 
 
+@pytest.mark.parametrize("include_self", [True, False])
+def test_many_entries_at_each_place(include_self):
+    """Most places have one largest entry, some several, some a NaN, which has no share; some get nothing."""
+    places, values = RNG.integers(0, 40, 300), np.round(RNG.normal(size=300), 1)
+    start = np.round(RNG.normal(size=50), 1)
+    values[[7, 8]] = np.nan
+    x, s = leaf(start), leaf(values)
+    out = cr.scatter_reduce(x, 0, cr.tensor(places), s, "amax", include_self=include_self)
+    out.sum().backward()
+    for k in range(50):
+        sent = values[places == k]
+        group = np.concatenate([start[k : k + 1], sent]) if include_self or not sent.size else sent
+        shares = (group == group.max()) / max((group == group.max()).sum(), 1)
+        shares = np.full(group.size, np.nan) if np.isnan(group).any() and group.size > 1 else shares
+        np.testing.assert_array_equal(out.detach().numpy()[k], group.max())
+        np.testing.assert_allclose(s.grad.numpy()[places == k], shares[group.size - sent.size :], rtol=1e-15)
+
+
 def test_a_group_whose_extreme_was_not_selected_passes_nothing_on():
     """log has slope inf at 0: the route of the smaller entry was not taken."""
     x = leaf([0.0, 2.0])

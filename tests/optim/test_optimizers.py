@@ -7,6 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import ArgumentError, ChainruleError, DataError, DerivativeError, DtypeError, ShapeError
+from chainrule.tape import kernels
 
 
 def leaf(value, **options):
@@ -70,6 +71,20 @@ def test_forty_steps_are_the_recurrence(make, by_hand, options, start):
     np.testing.assert_allclose(np.atleast_1d(found), expected, rtol=1e-12, atol=1e-15)
     assert w.is_leaf
     assert w.requires_grad
+
+
+@pytest.mark.parametrize("make, by_hand, options", BOTH, ids=IDS)
+def test_large_parameters_move_as_small_ones_do(make, by_hand, options, monkeypatch):
+    """In one pass through memory, and in the memory that they have."""
+    monkeypatch.setattr(kernels, "LEAST", 100)
+    start = np.random.default_rng(0).uniform(-1.5, 1.5, (7, 31))
+    w = leaf(start)
+    before = w.detach()
+    run(make([w], **options), w, 5)
+    np.testing.assert_allclose(
+        w.tolist(), np.vectorize(lambda v: by_hand(v, 5, **options))(start), rtol=1e-12
+    )
+    assert before.tolist() == w.tolist()
 
 
 @pytest.mark.parametrize("make", [cr.optim.SGD, cr.optim.Adam])

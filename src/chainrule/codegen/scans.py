@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chainrule.codegen import jit
-from chainrule.codegen.block import Block, Index, Value, fma, where
+from chainrule.codegen.block import REAL, Block, Index, Value, fma, where
 from chainrule.codegen.row_pass import ended
 from chainrule.codegen.row_program import Layout
 
@@ -24,15 +24,33 @@ from chainrule.codegen.row_program import Layout
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """yᵢ = step(yᵢ₋₁, entries i of the inputs); y₀ is entry 0 of the last input."""
+    """What is carried from entry to entry: `first(entries)`, then `step(carried, number of the entry, entries)`.
+
+    The last value that is carried is written; as a whole number if `places`.
+    """
 
     inputs: tuple[str, ...]
-    step: Callable[..., Value]
+    step: Callable[..., tuple[Value, ...]]
+    first: Callable[..., tuple[Value, ...]] = lambda *entries: entries[-1:]
+    places: bool = False
 
 
-SUM = Scan(("x",), lambda y, x: y + x)
-PRODUCT = Scan(("x",), lambda y, x: y * x)
-RECURRENCE = Scan(("a", "b"), lambda y, a, b: a * y + b)
+def _best(better: Callable[[Value, Value], Value]) -> Scan:
+    """The place of the best entry so far, the last one of equals; from a NaN on, of the last NaN."""
+
+    def step(carried: tuple[Value, ...], i: Value, x: Value) -> tuple[Value, ...]:
+        best, place = carried
+        takes = better(x, best) | (x != x)
+        return where(takes, x, best), where(takes, i, place)
+
+    return Scan(("x",), step, lambda x: (x, x.block.value(0.0)), places=True)
+
+
+SUM = Scan(("x",), lambda carried, i, x: (carried[0] + x,))
+PRODUCT = Scan(("x",), lambda carried, i, x: (carried[0] * x,))
+RECURRENCE = Scan(("a", "b"), lambda carried, i, a, b: (a * carried[0] + b,))
+LARGEST = _best(lambda x, best: x >= best)
+SMALLEST = _best(lambda x, best: x <= best)
 
 
 class Compiled:
@@ -74,19 +92,27 @@ def _in_order(scan: Scan, layout: Layout, reverse: bool) -> str:
         def at(name: str, k: str, j: int, level: int) -> Index:
             moved = b.named(f"mul i64 {k}, {step}", level)
             place = b.named(f"add i64 {b.named(f'add i64 {begin}, {moved}', level)}, {j * b.lanes}", level)
-            return Index(b.named(f"getelementptr {b.real}, ptr %{name}, i64 {place}", level), level)
+            entry = "i64" if name == "out" and scan.places else b.real
+            return Index(b.named(f"getelementptr {entry}, ptr %{name}, i64 {place}", level), level)
+
+        def entries(k: str, j: int, level: int) -> list[Value]:
+            return [b.load(at(n, k, j, level), masks[j]) for n in scan.inputs]
+
+        def put(carried: tuple[Value, ...], k: str, j: int, level: int) -> tuple[Value, ...]:
+            _write(b, carried[-1], at("out", k, j, level), masks[j], scan.places)
+            return carried
 
         def body(i: Index, *so_far: Value) -> list[Value]:
-            k, after = b.named(f"add i64 {i.name}, 1", i.level), []
-            for j, y in enumerate(so_far):
-                y = scan.step(y, *(b.load(at(n, k, j, i.level), masks[j]) for n in scan.inputs))
-                b.store(y, at("out", k, j, i.level), masks[j])
-                after.append(y)
+            k = b.named(f"add i64 {i.name}, 1", i.level)
+            number = b.repeat(b.named(f"sitofp i64 {k} to {b.real}", i.level), i.level)
+            after: list[Value] = []
+            for j in range(width):
+                carried = so_far[j * size_of : (j + 1) * size_of]
+                after += put(scan.step(carried, number, *entries(k, j, i.level)), k, j, i.level)
             return after
 
-        start = [b.load(at(scan.inputs[-1], "0", j, level), masks[j]) for j in range(width)]
-        for j, y in enumerate(start):
-            b.store(y, at("out", "0", j, level), masks[j])
+        start = [v for j in range(width) for v in put(scan.first(*entries("0", j, level)), "0", j, level)]
+        size_of = len(start) // width
         b.loop_or_none(Index(b.named("sub i64 %n, 1", 0)), start, body)
 
     def strips(o: Index) -> list[Value]:
@@ -105,6 +131,23 @@ def _in_order(scan: Scan, layout: Layout, reverse: bool) -> str:
 
     b.loop(Index("%outer"), 1, [], strips)
     return _function(b, ("out", *scan.inputs))
+
+
+def _write(b: Block, v: Value, at: Index, mask: Value | None, places: bool) -> None:
+    """Store what is carried; a place, which is carried as a real number, as 8 bytes."""
+    if not places:
+        return b.store(v, at, mask)
+    wide = f"<{b.lanes} x i64>" if b.lanes > 1 else "i64"
+    whole = b.named(f"fptosi {b.types[REAL]} {v.name} to {wide}", v.level)
+    if mask is None:
+        return b.line(f"store {wide} {whole}, ptr {at.name}, align 8", max(v.level, at.level))
+    same = b.named(f"bitcast {wide} {whole} to {b.types[REAL]}", v.level)  # of 8 bytes too: `can_place`
+    return b.store(Value(b, same, REAL, v.level), at, mask)
+
+
+def can_place(layout: Layout, n: int) -> bool:
+    """Whether places along rows of n entries fit into the dtype, and strips into its masks."""
+    return layout.dtype.itemsize == 8 or (n <= 1 << 24 and (layout.along or not layout.narrow))
 
 
 def _fast_sum(layout: Layout, reverse: bool) -> str:

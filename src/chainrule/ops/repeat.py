@@ -12,6 +12,7 @@ from chainrule.errors import ArgumentError, ShapeError
 from chainrule.ops.arguments import lengths, one_dim, operation
 from chainrule.ops.array import to_order, to_shape
 from chainrule.ops.creation import as_tensor, make_leaf
+from chainrule.ops.join import cat
 from chainrule.ops.split import along
 from chainrule.table.primitive import TABLE
 
@@ -205,10 +206,19 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any:
     for d, (before, after) in enumerate(width):
         if before or after:
             _check_width(x, d, before, after, mode)
-            n = x.shape[d]
-            places = _SOURCES[mode](np.arange(-before, n + after), n, max(-before, 0), n - max(-after, 0))
-            out = bind(TABLE["index"], out, places, spec=along(d, ("array", 0)))
+            out = _around(out, d, before, after, mode)
     return x.clone() if out is x else out
+
+
+def _around(x: Any, d: int, before: int, after: int, mode: str) -> Any:
+    """x along dimension d, less what negative widths cut off, between edges that are read by index."""
+    n = x.shape[d]
+    a, b = max(-before, 0), n - max(-after, 0)
+    left, right = (
+        bind(TABLE["index"], x, _SOURCES[mode](i, n, a, b), spec=along(d, ("array", 0)))
+        for i in (np.arange(-max(before, 0), 0), np.arange(n, n + max(after, 0)))
+    )
+    return cat([left, bind(TABLE["index"], x, spec=along(d, ("slice", a, max(a, b), 1))), right], d)
 
 
 def _widths(x: Any, widths: tuple[int, ...]) -> list[tuple[int, int]]:

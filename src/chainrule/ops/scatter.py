@@ -24,6 +24,7 @@ from chainrule.ops.join import cat
 from chainrule.ops.split import along, place
 from chainrule.table.index import mesh, numpy_key
 from chainrule.table.primitive import TABLE
+from chainrule.tape.numbers import quiet
 from chainrule.tape.traced import Traced
 
 # --- what the functions share ------------------------------------------------------------------------
@@ -277,38 +278,79 @@ def _means(x: Any, v: Any, key: Any, places: Any, include_self: bool) -> Any:
 
 
 def _grouped(reduction: Callable[..., Any]) -> Callable[..., Any]:
-    """Places that get equally many values are reduced together, as the rows of a matrix."""
+    """Each place gets the reduction of all that is sent there."""
 
     def reduce(x: Any, v: Any, key: Any, places: Any, include_self: bool) -> Any:
-        n = x.numel()
-        pool = cat([x.reshape(-1), v.reshape(-1)])
-        stays = np.ones(n, bool)
-        if not include_self:
-            stays[places] = False
-        member = np.concatenate([np.flatnonzero(stays), n + np.arange(places.size)])
-        goes_to = np.concatenate([np.flatnonzero(stays), places.reshape(-1)])
-        order = member[np.argsort(goes_to, kind="stable")]
-        count = np.bincount(goes_to, minlength=n)
-        start = np.cumsum(count) - count
-        parts, rows = [], []
-        for width in np.unique(count):
-            row = np.flatnonzero(count == width)
-            entries = order[start[row][:, None] + np.arange(width)]
-            values = bind(TABLE["index"], pool, entries, spec=(("array", 0),))
-            parts.append(values.reshape(-1) if width == 1 else reduction(values, 1))
-            rows.append(row)
-        back = np.argsort(np.concatenate(rows))
-        return bind(TABLE["index"], cat(parts), back, spec=(("array", 0),)).reshape(x.shape)
+        stays = _stays(x, places, include_self)
+        member = np.concatenate([stays, x.numel() + np.arange(places.size)])
+        return _reduced(x, v, member, np.concatenate([stays, places.reshape(-1)]), reduction)
 
     return reduce
+
+
+def _extreme(at: Callable[..., Any], reduction: Callable[..., Any]) -> Callable[..., Any]:
+    """As `_grouped`, of those entries only that are as large (small) as any: mostly one for each place."""
+    grouped = _grouped(reduction)
+
+    def reduce(x: Any, v: Any, key: Any, places: Any, include_self: bool) -> Any:
+        if _is_traced(x) or _is_traced(v) or x.dtype != v.dtype or x.dtype.kind not in "iuf":
+            return grouped(x, v, key, places, include_self)
+        entries, sent = np.asarray(x.v).reshape(-1), np.asarray(v.v).reshape(-1)
+        stays, goes_to, best = _stays(x, places, include_self), places.reshape(-1), entries.copy()
+        if not include_self:
+            best[goes_to[::-1]] = sent[::-1]  # one of those that are sent there
+        with quiet():
+            at(best, goes_to, sent)
+        wins = [_as_good(numbers, best[k]) for numbers, k in ((entries[stays], stays), (sent, goes_to))]
+        stays, winners = stays[wins[0]], np.flatnonzero(wins[1])
+        member = np.concatenate([stays, x.numel() + winners])
+        return _reduced(x, v, member, np.concatenate([stays, goes_to[winners]]), reduction)
+
+    return reduce
+
+
+def _as_good(numbers: Any, best: Any) -> Any:
+    """Which numbers are the best ones; all where that is NaN, as none of them decides then."""
+    return (numbers == best) | (best != best)
+
+
+def _stays(x: Any, places: Any, include_self: bool) -> Any:
+    """The places whose own entry counts."""
+    stays = np.ones(x.numel(), bool)
+    if not include_self:
+        stays[places] = False
+    return np.flatnonzero(stays)
+
+
+def _reduced(x: Any, v: Any, member: Any, goes_to: Any, reduction: Callable[..., Any]) -> Any:
+    """Entries `member` of x and v, reduced at the places they go to: those of equally many, as the rows of a matrix."""
+    pool, n = cat([x.reshape(-1), v.reshape(-1)]), x.numel()
+    count = np.bincount(goes_to, minlength=n)
+    alone = count[goes_to] == 1
+    picked, rows = [_picked(pool, member[alone])], [goes_to[alone]]
+    member, goes_to = member[~alone], goes_to[~alone]
+    order = member[np.argsort(goes_to, kind="stable")]
+    count[count == 1] = 0
+    start = np.cumsum(count) - count
+    for width in np.unique(count[count > 0]):
+        row = np.flatnonzero(count == width)
+        picked.append(reduction(_picked(pool, order[start[row][:, None] + np.arange(width)]), 1))
+        rows.append(row)
+    back = np.empty(n, np.int64)
+    back[np.concatenate(rows)] = np.arange(n)
+    return _picked(cat(picked), back).reshape(x.shape)
+
+
+def _picked(x: Any, places: Any) -> Any:
+    return bind(TABLE["index"], x, places, spec=(("array", 0),))
 
 
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "sum": _sums,
     "mean": _means,
     "prod": _grouped(reductions.prod),
-    "amax": _grouped(reductions.amax),
-    "amin": _grouped(reductions.amin),
+    "amax": _extreme(np.maximum.at, reductions.amax),
+    "amin": _extreme(np.minimum.at, reductions.amin),
 }
 
 # --- whole slices: an index with one dimension -------------------------------------------------------

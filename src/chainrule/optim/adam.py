@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError, DtypeError
+from chainrule.optim.one_pass import OnePass
 from chainrule.optim.optimizer import Optimizer, memory, number
 from chainrule.source import boundary
+from chainrule.table.formula import Symbol, apply
 
 
 class Adam(Optimizer):
@@ -96,24 +98,41 @@ class Adam(Optimizer):
         beta1, beta2 = group["betas"]
         state["step"] = state.get("step", 0) + 1
         m, v = memory(state, "exp_avg", p), memory(state, "exp_avg_sq", p)
-        if 1 - beta1 < 0.5:
-            np.add(m, (g - m) * (1 - beta1), out=m)
-        else:  # near g the other form rounds less
+        if 1 - beta1 >= 0.5:  # near g the other form rounds less
             np.subtract(g, (g - m) * beta1, out=m)
-        np.multiply(v, beta2, out=v)
-        np.add(v, g * g * (1 - beta2), out=v)
+            np.multiply(v, beta2, out=v)
+            np.add(v, g * g * (1 - beta2), out=v)
+        elif not _MEANS((m, v), m=m, v=v, g=g, share1=1 - beta1, beta2=beta2, share2=1 - beta2):
+            np.add(m, (g - m) * (1 - beta1), out=m)
+            np.multiply(v, beta2, out=v)
+            np.add(v, g * g * (1 - beta2), out=v)
         if group["amsgrad"]:
             largest = memory(state, "max_exp_avg_sq", p)
             np.maximum(largest, v, out=largest)
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> Any:
         """-lr · m̂ / (√v̂ + eps), where the hats undo that the means began at 0."""
+        n = self._numbers(p, state, group)
+        return n["m"] * n["size"] / (np.sqrt(n["v"]) / n["root"] + n["eps"])
+
+    def move(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
+        """The parameter and the update, added entry by entry."""
+        return _MOVED((p.v,), w=p.v, **self._numbers(p, state, group))
+
+    def _numbers(self, p: Any, state: dict[str, Any], group: dict[str, Any]) -> dict[str, Any]:
         beta1, beta2 = group["betas"]
         t = int(state["step"])
-        v = memory(state, "max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq", p)
-        denominator = np.sqrt(v) / math.sqrt(1 - beta2**t) + group["eps"]
-        size = number(group["lr"], "lr", 0.0) / (1 - beta1**t)
-        return memory(state, "exp_avg", p) * -size / denominator
+        return {
+            "m": memory(state, "exp_avg", p),
+            "v": memory(state, "max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq", p),
+            "size": -number(group["lr"], "lr", 0.0) / (1 - beta1**t),
+            "root": math.sqrt(1 - beta2**t),
+            "eps": group["eps"],
+        }
 
+
+_m, _v, _g, _w = map(Symbol, ("m", "v", "g", "w"))
+_MEANS = OnePass(_m + (_g - _m) * Symbol("share1"), _v * Symbol("beta2") + _g * _g * Symbol("share2"))
+_MOVED = OnePass(_w + _m * Symbol("size") / (apply("sqrt", _v) / Symbol("root") + Symbol("eps")))
 
 __all__ = ["Adam"]

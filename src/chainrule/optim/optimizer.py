@@ -18,7 +18,7 @@ from chainrule.optim.report import Report, movement, stillness
 from chainrule.source import boundary, user_frame
 from chainrule.tape.modes import enable_grad
 from chainrule.tape.node import Leaf
-from chainrule.tape.numbers import quiet
+from chainrule.tape.numbers import emit, quiet
 
 
 class Optimizer:
@@ -53,6 +53,10 @@ class Optimizer:
         """What is added to the parameter, given the memory; changes nothing."""
         raise NotImplementedError
 
+    def move(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
+        """Add the update to a large parameter in one pass; whether that was done."""
+        return False
+
     def check(self, group: dict[str, Any]) -> None:
         """Refuse settings that mean nothing."""
         raise NotImplementedError
@@ -85,7 +89,9 @@ class Optimizer:
                 g = gradient_of(p, group)
                 state = self.state.setdefault(p, {})
                 self.advance(p, g, state, group)
-                _add(p, self.update(p, g, state, group))
+                mark(p)
+                if not self.move(p, g, state, group):
+                    _add(p, self.update(p, g, state, group))
         self._steps += 1
         return loss
 
@@ -210,7 +216,7 @@ class Optimizer:
     def _check_finite(self, p: Any) -> None:
         g = np.asarray(p.grad.v)
         with quiet():
-            if np.isfinite(g.sum()):
+            if np.isfinite(emit("sum", g, axis=tuple(range(g.ndim)), keepdims=False)):
                 return
         wrong = ~np.isfinite(g)
         if not wrong.any():
@@ -272,7 +278,6 @@ def _check_parameter(p: Any, k: int) -> None:
 
 def _add(p: Any, step: Any) -> None:
     """p += step, in the memory that it has."""
-    mark(p)
     if p.v.__class__ is np.ndarray:
         np.add(p.v, step, out=p.v)
     else:

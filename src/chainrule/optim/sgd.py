@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import ArgumentError
+from chainrule.optim.one_pass import OnePass
 from chainrule.optim.optimizer import Optimizer, memory, number
 from chainrule.source import boundary
+from chainrule.table.formula import Symbol
 
 
 class SGD(Optimizer):
@@ -86,17 +88,30 @@ class SGD(Optimizer):
         b = memory(state, "momentum_buffer", p)
         if first:
             b[...] = g
-        else:
+        elif not _FOLLOWED((b,), b=b, g=g, momentum=group["momentum"], share=1 - group["dampening"]):
             np.multiply(b, group["momentum"], out=b)
             np.add(b, g * (1 - group["dampening"]), out=b)
 
     def update(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> Any:
         """-lr · b, or that of Nesterov's rule."""
-        direction = g
-        if group["momentum"]:
-            b = memory(state, "momentum_buffer", p)
-            direction = g + b * group["momentum"] if group["nesterov"] else b
-        return direction * -number(group["lr"], "lr", 0.0)
+        return _direction(p, g, state, group) * -number(group["lr"], "lr", 0.0)
+
+    def move(self, p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> bool:
+        """p - lr · b, entry by entry."""
+        size = -number(group["lr"], "lr", 0.0)
+        return _MOVED((p.v,), w=p.v, b=_direction(p, g, state, group), size=size)
+
+
+def _direction(p: Any, g: Any, state: dict[str, Any], group: dict[str, Any]) -> Any:
+    if not group["momentum"]:
+        return g
+    b = memory(state, "momentum_buffer", p)
+    return g + b * group["momentum"] if group["nesterov"] else b
+
+
+_b, _g, _w, _momentum, _share, _size = map(Symbol, ("b", "g", "w", "momentum", "share", "size"))
+_FOLLOWED = OnePass(_b * _momentum + _g * _share)
+_MOVED = OnePass(_w + _b * _size)
 
 
 __all__ = ["SGD"]

@@ -181,9 +181,10 @@ index_update = register(
 def mesh(index: Any, axis: int) -> tuple[Any, ...]:
     """Open mesh that turns an index along one axis into a full NumPy key."""
     shape = np.shape(index)
-    grid = [np.arange(n).reshape((-1,) + (1,) * (len(shape) - i - 1)) for i, n in enumerate(shape)]
-    grid[axis] = index
-    return tuple(grid)
+    return tuple(
+        index if i == axis else np.arange(n).reshape((-1,) + (1,) * (len(shape) - i - 1))
+        for i, n in enumerate(shape)
+    )
 
 
 def _put_along(ct: Any, index: Any, *, axis: int, shape: tuple[int, ...]) -> Any:

@@ -30,6 +30,7 @@ QUICKER = frozenset(
 ALONG_AXES = frozenset(
     """
     sum mean prod amax amin var std logsumexp softmax log_softmax cumsum cumprod linear_recurrence
+    argcummax argcummin
     """.split()  # noqa: SIM905
 )
 LEAST = 100_000  # entries: below it NumPy is quick, and loading LLVM takes as long as a hundred calls

@@ -70,7 +70,13 @@ PULLS = {
     ),
     "prod": Program((Pass(writes=out / x * ct),), "written", ("x",), ("ct", "out")),
 }  # fmt: skip
-SCANS = {"cumsum": scans.SUM, "cumprod": scans.PRODUCT, "linear_recurrence": scans.RECURRENCE}
+SCANS = {
+    "cumsum": scans.SUM,
+    "cumprod": scans.PRODUCT,
+    "linear_recurrence": scans.RECURRENCE,
+    "argcummax": scans.LARGEST,
+    "argcummin": scans.SMALLEST,
+}
 
 
 # --- how rows lie in memory ----------------------------------------------------------------------
@@ -162,19 +168,21 @@ def _is_normal(a: np.ndarray) -> bool:
     return bool(np.all((np.abs(a) >= np.finfo(a.dtype).tiny) & np.isfinite(a)))
 
 
-def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool) -> Any:
+def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool = False) -> Any:
     at = lines(values[-1], axis)
     if at is None:
         return None
     given = [at.laid(v) for v in values]
-    dtype = given[-1].dtype
-    if any(v.dtype != dtype or v.shape != at.shape for v in given):
+    layout = Layout.of(given[-1].dtype, at.n, at.inner)
+    if any(v.dtype != layout.dtype or v.shape != at.shape for v in given):
         return None
-    compiled = scans.kernel(scan, Layout.of(dtype, at.n, at.inner), reverse)
+    if scan.places and not scans.can_place(layout, at.n):
+        return None
+    compiled = scans.kernel(scan, layout, reverse)
     if compiled is None:
         return None
-    result = np.empty(at.shape, dtype)
-    bad = np.zeros(16, dtype)
+    result = np.empty(at.shape, np.int64 if scan.places else layout.dtype)
+    bad = np.zeros(16, layout.dtype)
     addresses = [v.ctypes.data for v in (result, *given, *([bad] if compiled.fast else []))]
     compiled.call(at.outer, at.n, at.inner, *addresses)
     return None if np.isnan(bad).any() else at.back(result)
