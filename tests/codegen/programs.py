@@ -9,10 +9,14 @@ import chainrule as cr
 # Around whole vectors and tiles; programs combine two or three of them, so that shapes meet.
 LENGTHS = (1, 2, 3, 7, 8, 9, 16, 20, 31, 32, 33, 63, 64, 65, 96, 100, 129, 160, 257)
 MOST = 6000  # entries of a value
+SPECIAL = (0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 2.0, 1e-30, -1e-40, 1e30, 3e38)
 
 
-def arguments(rng, *, dtype=np.float64, empty=False):
-    """Some arrays whose dimensions are drawn from the same few lengths, or with one long axis among short ones."""
+def arguments(rng, *, dtype=np.float64, empty=False, special=False):
+    """Some arrays whose dimensions are drawn from the same few lengths, or with one long axis among short ones.
+
+    `special`: some entries are zeros, infinite, NaN, whole, or at the ends of the range.
+    """
     if rng.integers(2):
         shapes = _along_samples(rng)
     else:
@@ -25,7 +29,12 @@ def arguments(rng, *, dtype=np.float64, empty=False):
     for shape in shapes:
         while np.prod(shape) > MOST:
             shape.pop()
-    return [rng.normal(size=shape).astype(dtype) for shape in shapes]
+    found = [rng.normal(size=shape).astype(dtype) for shape in shapes]
+    if special:
+        for a in found:
+            at = rng.random(a.shape) < rng.choice([0.01, 0.3])
+            a[at] = rng.choice(SPECIAL, size=int(at.sum()))
+    return found
 
 
 def _along_samples(rng):
@@ -288,6 +297,24 @@ def _drawn(rng, x, values):
     )
 
 
+def _powers(rng, x, values):
+    """Powers with consecutive exponents, or such that look alike; a softmax or distances to the nearest."""
+    k = rng.integers(4)
+    if k < 2:
+        m = int(rng.integers(2, 9))
+        first = float(rng.choice([0.0, 1.0, 2.0, -1.0, 0.5]))
+        t = cr.tensor(np.arange(m) * 1.0 + first).to(x.dtype)
+        if k and x.ndim:
+            t = t.reshape(m, *[1] * x.ndim)
+            return cr.tanh(x**t) if x.numel() * m <= MOST else None
+        return cr.tanh(x[..., None] ** t)
+    if x.ndim == 0 or x.shape[-1] > 20 or 0 in x.shape or x.numel() > 400:
+        return None
+    centres = cr.tensor(np.linspace(-1, 1, 18 * x.shape[-1]).reshape(18, x.shape[-1])).to(x.dtype)
+    d = ((x[..., None, :] - centres) ** 2).sum(-1)
+    return d.amin(-1) if k == 2 else cr.softmax(-d, -1)
+
+
 def _called(rng, x, values):
     """What runs in NumPy between kernels."""
     if x.ndim == 0 or 0 in x.shape:
@@ -346,5 +373,5 @@ def _picked(rng, x, values):
 
 _MOVES = (
     *(_unary,) * 5, *(_binary,) * 5, *(_reduction,) * 4, *(_view,) * 4, *(_product,) * 3, *(_truth,) * 2,
-    *(_whole,) * 2, _contraction, _written, _scattered, _called, *(_moved,) * 3, _picked,
+    *(_whole,) * 2, _contraction, _written, _scattered, _powers, _called, *(_moved,) * 3, _picked,
 )  # fmt: skip
