@@ -237,6 +237,8 @@ def numeric(a: Any) -> Any:
     if a.dtype.kind not in "buifc" or a.dtype.char in "gG":
         fix = "convert it to numbers first, e.g. a.astype(float)"
         raise DtypeError(f"an operand is a NumPy array of dtype {a.dtype}", given=_shown(a), fix=fix)
+    if not a.dtype.isnative:
+        a = a.astype(a.dtype.newbyteorder("="))
     if a.__class__ is _ndarray or not isinstance(a, _ndarray):
         return a
     if np.ma.is_masked(a):

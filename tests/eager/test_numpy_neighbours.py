@@ -289,3 +289,19 @@ def test_a_function_that_is_not_there_is_named_with_its_module_and_the_way_out()
     with pytest.raises(UnsupportedError, match=r"the ufunc erf has no counterpart") as info:
         special.erf(x)
     assert info.value.fix == "use chainrule.special.erf"
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "c16"])
+def test_arrays_with_their_bytes_in_the_other_order_are_copied(dtype):
+    """As they come from files of other machines (FITS, netCDF)."""
+    a = np.arange(1, 4).astype(np.dtype(dtype).newbyteorder("="))
+    a = a.astype(a.dtype.newbyteorder("S"))
+    assert not a.dtype.isnative
+    for x in (cr.tensor(a), cr.as_tensor(a), cr.tensor(a, dtype=a.dtype), cr.ones(3, dtype=cr.float64) * a):
+        assert x.dtype.isnative
+    for compute in (lambda f: f, cr.compile, cr.vmap):
+        np.testing.assert_array_equal(compute(lambda x: x * x + x)(cr.as_tensor(a)), [2, 6, 12])
+        np.testing.assert_array_equal(compute(lambda x: x * x + x)(a), [2, 6, 12])
+    np.testing.assert_array_equal(cr.compile(lambda x: a * x)(a), [1, 4, 9])
+    with pytest.raises(cr.ChainruleError, match="another order"):
+        cr.from_numpy(a)

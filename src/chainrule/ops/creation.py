@@ -201,6 +201,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     if (
         isinstance(data, np.ndarray)
         and data.dtype.kind in "buifc"
+        and data.dtype.isnative
         and (dtype is None or data.dtype == as_dtype(dtype))
     ):
         data = np.asarray(data)
@@ -221,7 +222,11 @@ def from_numpy(ndarray: np.ndarray) -> Any:
         raise DataError(
             f"from_numpy takes a NumPy array, not a {type(ndarray).__name__}", fix="use tensor(…)"
         )
-    as_dtype(ndarray.dtype)
+    if as_dtype(ndarray.dtype) != ndarray.dtype:
+        raise DataError(
+            "the array has its bytes in another order than this machine",
+            fix='use tensor(…), which copies, or a.astype(a.dtype.newbyteorder("="))',
+        )
     ndarray = dispatch.numeric(ndarray)
     made = make_leaf(ndarray)
     made.v = ndarray

@@ -59,7 +59,7 @@ _NAMES = (
 
 
 def as_dtype(dtype: Any) -> np.dtype:
-    """A dtype of ours from a dtype, a Python type or a name."""
+    """A dtype of ours, in the machine's order of bytes, from a dtype, a Python type or a name."""
     try:
         d = np.dtype(dtype)
     except TypeError:
@@ -68,7 +68,7 @@ def as_dtype(dtype: Any) -> np.dtype:
         raise ArgumentError(
             f"{dtype!r} is no dtype of chainrule", fix=f"use one of {', '.join(_NAMES[:6])}, bool"
         )
-    return d
+    return d if d.isnative else d.newbyteorder("=")
 
 
 def is_inexact(dtype: np.dtype) -> bool:
