@@ -10,7 +10,6 @@ import pytest
 
 import chainrule as cr
 from chainrule.codegen import jit, plan, threads
-from chainrule.codegen import program as programs_of
 from chainrule.codegen.program import Program
 from tests.codegen.programs import arguments, program
 from tests.codegen.test_program import given_arrays
@@ -23,16 +22,14 @@ pytestmark = [
 ]
 
 
-def run_between_walls(g, args, monkeypatch, **how):
+def run_between_walls(g, args, **how):
     """The outputs are the same to the last bit, however the arrays lie."""
     arrays = given_arrays(g, args)
     plain = Program(g, **how)(arrays)
     for side in ("behind", "before"):
         walls = Walls(side)
-        with monkeypatch.context() as m:
-            m.setattr(programs_of, "np", walls.numpy)
-            walled = Program(g, **how)
-            found = walled([walls.copy(a) for a in arrays])
+        with walls.stand():
+            found = Program(g, **how)([walls.copy(a) for a in arrays])
         walls.check()
         for out, same in zip(found, plain, strict=True):
             np.testing.assert_array_equal(out, same)
@@ -43,12 +40,12 @@ def test_random_programs(seed, monkeypatch):
     monkeypatch.setattr(plan, "_CHUNK_WORK", (50, 200_000)[seed % 2])  # chunks, and sums for each
     args = arguments(np.random.default_rng(seed), dtype=np.float32 if seed % 3 == 0 else np.float64)
     g = derivative(cr.graph_of(program(seed, size=6), *args), seed % 2)
-    run_between_walls(g, args, monkeypatch, tile=(32, 96)[seed % 2], long=(2, 64)[seed // 2 % 2])
+    run_between_walls(g, args, tile=(32, 96)[seed % 2], long=(2, 64)[seed // 2 % 2])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("n", [1, 7, 8, 9, 17, 31, 33, 64, 95, 130])
-def test_every_number_of_left_over_lanes(n, dtype, monkeypatch):
+def test_every_number_of_left_over_lanes(n, dtype):
     """Truth values, whole numbers, gathers and products of an axis that ends within a vector."""
 
     def f(x, w):
@@ -60,7 +57,7 @@ def test_every_number_of_left_over_lanes(n, dtype, monkeypatch):
     rng = np.random.default_rng(n)
     args = [rng.normal(size=(n, 3)).astype(dtype), rng.normal(size=(3, 20)).astype(dtype)]
     g = cr.graph_of(f, *args)
-    run_between_walls(derivative(g, 1), args, monkeypatch, long=2, tile=32)
+    run_between_walls(derivative(g, 1), args, long=2, tile=32)
 
 
 @pytest.mark.parametrize("threads_", [1, 2])
@@ -70,7 +67,7 @@ def test_chunks_on_several_threads(threads_, monkeypatch):
     rng = np.random.default_rng(3)
     args = [rng.normal(size=(501, 5)), rng.normal(size=(5, 60))]
     g = cr.graph_of(lambda x, w: (cr.sin(x @ w) ** 2).sum(), *args)
-    run_between_walls(derivative(g, 1), args, monkeypatch, tile=64)
+    run_between_walls(derivative(g, 1), args, tile=64)
 
 
 ROOT = Path(__file__).parents[2]

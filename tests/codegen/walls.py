@@ -1,13 +1,15 @@
 """Arrays that begin or end at pages that may not be touched: a kernel that reads or writes outside ends the process.
 
-`numpy` stands in for NumPy in the module that makes the arrays of a program: arguments, results, constants, tiles,
-sums and what is kept between steps all get walls.
+Results, constants, tiles, sums and what is kept between steps get walls while `stand` holds; arguments are copied.
 """
 
 import ctypes
 import mmap
+from contextlib import contextmanager
 
 import numpy as np
+
+from chainrule.codegen import program, workspace
 
 _PAGE = mmap.PAGESIZE
 _SPARE = 170  # what lies between the array and the far wall
@@ -27,8 +29,18 @@ class Walls:
 
     def __init__(self, side):
         self.side = side
-        self.numpy = _StandIn(self)
         self._made = []
+
+    @contextmanager
+    def stand(self):
+        """Programs that are made and called get their memory here."""
+        for module in (program, workspace):
+            module.np = _StandIn(self)
+        try:
+            yield
+        finally:
+            for module in (program, workspace):
+                module.np = np
 
     def empty(self, shape, dtype=float):
         dtype = np.dtype(dtype)
