@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("MPLBACKEND", "agg")  # no test opens a window
+os.environ.setdefault("CHAINRULE_VERIFY", "1")  # graphs after every pass, and plans
 
 settings.register_profile("quick", max_examples=50, derandomize=True, database=None, deadline=None)
 settings.register_profile(

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen.nest import At, Nest, Product
-from chainrule.codegen.plan import Plan
-from chainrule.codegen.prepare import prepare
+from chainrule.codegen.prepare import planned
 from chainrule.codegen.refused import first_out_of_range
 from chainrule.codegen.steps import Call, Gemm, Phase
 from chainrule.ir.graph import Graph
@@ -33,7 +32,7 @@ class NumpyProgram:
 
     def __init__(self, graph: Graph, **how: int) -> None:
         self._given = graph
-        self.plan = plan = Plan(prepare(graph), **{"tile": _TILE, "cache": _CACHE, **how})
+        self.plan = plan = planned(graph, **{"tile": _TILE, "cache": _CACHE, **how})
         self.graph = plan.graph
         self._lock = threading.Lock()  # what is kept between kernels has one place
         self._kept: Memory = {v: np.asarray(c, order="C") for v, c in self.graph.constants.items()}

@@ -1,11 +1,13 @@
-"""A graph as the planner takes it: folded, primitives taken apart, equal equations joined, unused ones dropped."""
+"""From a graph to its plan: folded, primitives taken apart, equal equations joined, unused ones dropped, planned."""
 
 from __future__ import annotations
 
 from chainrule import config
 from chainrule.codegen.expand import expand
 from chainrule.codegen.indexing import indexed
+from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import real_dtype
+from chainrule.codegen.verify_plan import verify_plan
 from chainrule.ir.graph import Graph
 from chainrule.ir.verify import verify
 from chainrule.passes.cse import cse
@@ -22,3 +24,9 @@ def prepare(graph: Graph) -> Graph:
         if config.VERIFY:
             verify(graph)
     return indexed(graph, real_dtype(graph))
+
+
+def planned(graph: Graph, **how: int) -> Plan:
+    """The plan of a graph; see `Plan` for what else can be given."""
+    plan = Plan(prepare(graph), **how)
+    return verify_plan(plan) if config.VERIFY else plan

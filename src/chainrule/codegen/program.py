@@ -13,7 +13,7 @@ from chainrule.codegen import jit, threads
 from chainrule.codegen.emit import Writer
 from chainrule.codegen.memory import FAULT, Slots
 from chainrule.codegen.plan import Plan
-from chainrule.codegen.prepare import prepare
+from chainrule.codegen.prepare import planned
 from chainrule.codegen.refused import first_out_of_range, out_of_range
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.codegen.workspace import Workspace, address, is_number
@@ -32,7 +32,7 @@ class Program:
 
     def __init__(self, graph: Graph, **how: int) -> None:
         self._given = graph
-        self.plan = Plan(prepare(graph), **how)
+        self.plan: Plan = planned(graph, **how)
         self.graph = self.plan.graph
         self.slots = Slots()
         self._runs = self._compile()
