@@ -5,7 +5,7 @@ A term (views.py) runs along an `Axis`, or along one of these in its stead.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from chainrule.codegen.views import Axis, Term, Terms
@@ -83,6 +83,18 @@ def renamed(axis: Any, new: Mapping[Any, Axis]) -> Any:
 
 def renamed_terms(terms: Terms, new: Mapping[Any, Axis]) -> Terms:
     return tuple((renamed(axis, new), step, offset) for axis, step, offset in terms)
+
+
+def changed(terms: Terms, axis: Axis, change: Callable[[int, int], Term]) -> Terms:
+    """The terms in which those along a loop, of a step and an offset, are others."""
+    found = []
+    for a, step, offset in terms:
+        if isinstance(a, Inside):
+            a = a._replace(form=changed(a.form, axis, change))
+        elif isinstance(a, Picked):
+            a = a._replace(idx=changed(a.idx, axis, change))
+        found.append(change(step, offset) if a is axis else (a, step, offset))
+    return tuple(found)
 
 
 def runs_along(terms: Iterable[Term], axis: Axis | None) -> bool:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from chainrule.codegen import indexing, integers, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
+from chainrule.codegen.computed import changed, loops, runs_along
 from chainrule.codegen.memory import Memory, Slots, function, kind_of
 from chainrule.codegen.plan import Plan
-from chainrule.codegen.reading import REDUCTIONS, SEARCHES, operands
+from chainrule.codegen.reading import REDUCTIONS, SEARCHES, Read, operands
 from chainrule.codegen.scalar import lower
 from chainrule.codegen.steps import Kernel, Output, Phase
 from chainrule.codegen.views import Axis, Terms, is_view
@@ -18,6 +20,8 @@ from chainrule.ir.graph import Equation, Var
 
 LANES = {64: 8, 32: 16}  # of vectors; LLVM splits them on narrower machines
 _UNROLL = 4  # rounds of a reduction that are written out
+_ROWS = (4, 5, 6, 3, 2)  # how many neighbours are taken together
+_ACCUMULATORS = 8  # at once: with vectors as wide as two registers they fill most registers
 
 _START = {
     "add": 0.0,
@@ -40,7 +44,12 @@ class KernelWriter(Memory):
 
     def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
         self.kernel = kernel
-        lanes = LANES[8 * plan.dtype.itemsize] * (4 if kernel.multiplies(plan.made) else 1)
+        self.outputs, self.axes = kernel.outputs, kernel.axes
+        self.rows = self._rows_at_once(plan)
+        self._row = 0  # which of them is written
+        lanes = LANES[8 * plan.dtype.itemsize] * (
+            2 if self.rows else 4 if kernel.multiplies(plan.made) else 1
+        )
         block = Block(plan.dtype, lanes if kernel.vector else 1)
         super().__init__(plan, slots, phase, block, kernel.axes[-1] if kernel.vector else None)
         extent = kernel.axes[-1].extent if kernel.vector else 0
@@ -50,8 +59,8 @@ class KernelWriter(Memory):
         self.mask: Value | None = None
 
     def text(self, name: str) -> str:
-        outer = list(self.kernel.axes[:-1] if self.kernel.vector else self.kernel.axes)
-        for o in self.kernel.outputs:
+        outer = list(self.axes[:-1] if self.kernel.vector else self.axes)
+        for o in self.outputs:
             if o.scattered:
                 self.clear(o.var)
         if self.kernel.guard is not None:
@@ -64,6 +73,35 @@ class KernelWriter(Memory):
         return function(name, lines)
 
     # --- loops -------------------------------------------------------------------------------------
+
+    def _rows_at_once(self, plan: Plan) -> Rows | None:
+        """Take neighbours along the innermost loop but that of the samples together, where they can share loads."""
+        k = self.kernel
+        if not k.vector or len(k.axes) < 2 or k.guard is not None or k.powers is not None:
+            return None
+        if any(o.scattered for o in k.outputs) or not any(
+            o.combine is not None or plan.has_loop(o, k.phase) for o in k.outputs
+        ):
+            return None
+        old = k.axes[-2]
+        if any(o.combine is not None and all(a is not old for a, _, _ in o.idx) for o in k.outputs):
+            return None  # a loop that is summed over
+        count = next((n for n in _ROWS if old.extent % n == 0 and n * len(k.outputs) <= _ACCUMULATORS), None)
+        if count is None:
+            return None
+        rows = Rows(Axis(old.extent // count), count)
+        grouped = lambda ts: changed(ts, old, lambda s, o: (rows.axis, s * count, o))
+        first = [
+            replace(o, idx=grouped(o.idx), factors=[(v, grouped(ts)) for v, ts in o.factors])
+            for o in k.outputs
+        ]
+        self.axes = (*k.axes[:-2], rows.axis, k.axes[-1])
+        self.outputs = [
+            replace(o, idx=rows.shifted(o.idx, n), factors=[(v, rows.shifted(ts, n)) for v, ts in o.factors])
+            for n in range(count)
+            for o in first
+        ]
+        return rows
 
     def _nest(self, outer: Sequence[Axis], then: Callable[[], None]) -> None:
         if not outer:
@@ -78,7 +116,7 @@ class KernelWriter(Memory):
         self.b.loop(Index(str(outer[0].extent)), 1, [], body)
 
     def _innermost(self) -> None:
-        summed = [o for o in self.kernel.outputs if o.combine is not None and not o.scattered]
+        summed = [o for o in self.outputs if o.combine is not None and not o.scattered]
         start = [self._start(o.combine, kind_of(o.var)) for o in summed]
         if not self.kernel.vector:
             self._write_all(start)
@@ -120,7 +158,7 @@ class KernelWriter(Memory):
 
     def _guarded(self, outer: Sequence[Axis], guard: Var, idx: Terms) -> None:
         """Sums of what is 0 where the guard does not hold."""
-        b, kept = self.b, {a for a, _, _ in idx}
+        b, kept = self.b, set(loops(idx))
         b.when(b.named("icmp eq i64 %start, %begin", 0), lambda: self._nest(outer, self._clear))
 
         def body(i: Index) -> list[Value]:
@@ -155,7 +193,8 @@ class KernelWriter(Memory):
     def _write_all(self, so_far: Sequence[Value]) -> list[Value]:
         """Compute every output at the current entry: stores, and what the summed ones have become."""
         found, rest = [], iter(so_far)
-        for o in self.kernel.outputs:
+        for k, o in enumerate(self.outputs):
+            self._row = k // len(self.kernel.outputs)
             if o.combine is None:
                 v = self._define(self.plan.made[o.var], o.idx)
                 self.memo[o.var, o.idx] = v
@@ -223,7 +262,7 @@ class KernelWriter(Memory):
         b = self.b
         kept = {axis for axis, _, _ in o.idx}
         first = b.named("icmp eq i64 %start, %begin", 0)
-        for a in self.kernel.axes[:-1]:
+        for a in self.axes[:-1]:
             if a not in kept:
                 here = b.named(f"icmp eq i64 {self.at[a].name}, 0", self.at[a].level)
                 both = b.fresh()
@@ -259,10 +298,8 @@ class KernelWriter(Memory):
             return self._pieces(e, idx)
         if e.name in SEARCHES:
             return self._search(e, idx)
-        if e.name in REDUCTIONS:
-            return self._reduce(REDUCTIONS[e.name], operands(e, idx), idx, kind_of(e.outs[0]))
-        if e.name == "dot_general":
-            return self._reduce("add", operands(e, idx), idx, REAL)
+        if e.name in REDUCTIONS or e.name == "dot_general":
+            return self._reduction(e, idx)
         if e.name == "zeros":
             return self.b.value(0.0, kind_of(e.outs[0]))
         if e.name in ("cast", "cast_like"):
@@ -316,50 +353,70 @@ class KernelWriter(Memory):
         self.guard, self.memo = before, memo
         return out
 
-    def _reduce(self, combine: str, reads: Sequence[tuple[Var, Terms]], idx: Terms, kind: str) -> Value:
-        """Σ (or the largest …) over the loops that `reads` run along and `idx` does not."""
+    def _reduction(self, e: Equation, idx: Terms) -> Value:
+        """Σ (or the largest …); of the first of several rows, those of the others too: they share what they read."""
+        reads, r = operands(e, idx), self.rows
+        several = r is not None and self._row == 0 and runs_along(idx, r.axis)
+        rows = (
+            [[(v, r.shifted(ts, k)) for v, ts in reads] for k in range(r.count)] if r and several else [reads]
+        )
+        found = self._reduce(REDUCTIONS.get(e.name, "add"), rows, idx, kind_of(e.outs[0]))
+        for k, value in enumerate(found[1:], 1):
+            self.memo[e.outs[0], r.shifted(idx, k)] = value  # type: ignore[union-attr]
+        return found[0]
+
+    def _reduce(self, combine: str, rows: list[list[Read]], idx: Terms, kind: str) -> list[Value]:
+        """For each row Σ (or the largest …) over the loops that the reads run along and `idx` does not."""
         outside = {axis for axis, _, _ in idx}
         axes = list(
-            dict.fromkeys(a for _, ts in reads for a, _, _ in ts if a is not None and a not in outside)
+            dict.fromkeys(a for _, ts in rows[0] for a, _, _ in ts if a is not None and a not in outside)
         )
-        factors = [list(ts) for _, ts in reads]
 
-        def term(acc: Value | None) -> Value:
-            values = [self.pull(v, tuple(ts)) for (v, _), ts in zip(reads, factors, strict=True)]
+        def term(reads: list[Read], acc: Value | None) -> Value:
+            values = [self.pull(*r) for r in reads]
             if len(values) == 2:
                 return values[0] * values[1] if acc is None else fma(values[0], values[1], acc)
             if acc is None:
                 return values[0] + 0.0 if combine == "add" else values[0]  # a sum of -0 is 0
             return lower(self.b, combine, acc, values[0])
 
-        def over(rest: list[Axis], acc: Value | None) -> Value:
+        def over(rest: list[Axis], rows: list[list[Read]], accs: list[Any]) -> list[Value]:
             if not rest:
-                return term(acc)
+                return [term(reads, acc) for reads, acc in zip(rows, accs, strict=True)]
             axis, *inner = rest
             if axis.extent <= _UNROLL:
-                return self._written_out(axis, factors, lambda so_far: over(inner, so_far), acc)
-            start = self._start(combine, kind) if acc is None else acc
+                for k in range(axis.extent):
+                    accs = over(
+                        inner, [[(v, _fixed(ts, axis, k)) for v, ts in reads] for reads in rows], accs
+                    )
+                return accs
+            starts = [self._start(combine, kind) if acc is None else acc for acc in accs]
 
-            def body(i: Index, so_far: Value) -> list[Value]:
+            def body(i: Index, *so_far: Value) -> list[Value]:
                 self.at[axis] = i
-                return [over(inner, so_far)]
+                return over(inner, rows, list(so_far))
 
-            (total,) = self.b.loop(Index(str(axis.extent)), 1, [start], body)
+            totals = self.b.loop(Index(str(axis.extent)), 1, starts, body)
             depth = len(
                 self.b.levels
             )  # what was computed in the loop is not there in the next one over this axis
             self.memo = {k: v for k, v in self.memo.items() if v.level < depth}
-            return total
+            return totals
 
-        return over(axes, None)
+        return over(axes, rows, [None] * len(rows))
 
-    def _written_out(self, axis: Axis, factors: list[list[Any]], once: Any, acc: Value | None) -> Value:
-        before = [list(ts) for ts in factors]
-        for k in range(axis.extent):
-            for ts, old in zip(factors, before, strict=True):
-                ts[:] = [(None, 0, s * k + o) if a is axis else (a, s, o) for a, s, o in old]
-            acc = once(acc)
-        for ts, old in zip(factors, before, strict=True):
-            ts[:] = old
-        assert acc is not None
-        return acc
+
+class Rows(NamedTuple):
+    """Neighbours along a loop that are written at once: `axis` counts groups of so many."""
+
+    axis: Axis
+    count: int
+
+    def shifted(self, idx: Terms, k: int) -> Terms:
+        """What row k reads where the first one reads `idx`."""
+        return changed(idx, self.axis, lambda s, o: (self.axis, s, o + s // self.count * k))
+
+
+def _fixed(idx: Terms, axis: Axis, k: int) -> Terms:
+    """The terms at place k of a loop."""
+    return tuple((None, 0, s * k + o) if a is axis else (a, s, o) for a, s, o in idx)

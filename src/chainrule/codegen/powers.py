@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.codegen.block import Value, absolute, fma, where
+from chainrule.codegen.computed import runs_along
 from chainrule.codegen.places import Places
 from chainrule.codegen.reading import operands
 from chainrule.codegen.steps import Powers
@@ -28,13 +29,14 @@ def consecutive_powers(plan: Places, e: Equation, idx: Terms, samples: Axis | No
         return None
     x, (exponents, at) = [plan.behind_read(r) for r in operands(e, idx)]
     constant = plan.graph.constants.get(exponents)
-    along = [axis for axis, _, _ in at if axis is not None]
-    if constant is None or len(along) != 1 or along[0] is samples or along[0].extent < _MANY:
+    loops = [axis for axis, _, _ in at if axis is not None]
+    if constant is None or len(loops) != 1:
         return None
-    if any(axis is along[0] for axis, _, _ in x[1]):
+    (along,) = loops
+    if not isinstance(along, Axis) or along is samples or along.extent < _MANY or runs_along(x[1], along):
         return None
     first = _first_of_consecutive(constant, at)
-    return None if first is None else Powers(along[0], first, x)
+    return None if first is None else Powers(along, first, x)
 
 
 def _first_of_consecutive(constant: Any, at: Terms) -> float | None:

@@ -18,7 +18,11 @@ from chainrule.codegen.refused import first_out_of_range, out_of_range
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.codegen.workspace import Workspace, address, is_number
 from chainrule.ir.graph import Graph, Var
-from chainrule.table.primitive import TABLE
+
+_IN_ORDER = {
+    "add": np.add.reduce, "maximum": np.maximum.reduce, "minimum": np.minimum.reduce,
+    "logical_or": np.logical_or.reduce, "logical_and": np.logical_and.reduce,
+}  # fmt: skip
 
 
 class Program:
@@ -115,7 +119,7 @@ class Program:
             w.table[slot] = address(arrays[k])
         outs: list[Any] = [None] * len(self.graph.outputs)
         for k, shape, dtype, slot in self._array_outputs:
-            outs[k] = out = np.empty(shape, dtype)
+            outs[k] = out = w.result(k, shape, dtype)
             w.table[slot] = address(out)
         if self.called:
             w.values = dict(zip(self.graph.inputs, arrays, strict=True))
@@ -170,12 +174,9 @@ class Program:
     def _join(self, v: Var, w: Workspace, combine: str | None) -> None:
         """Add the sums of the chunks in order."""
         assert combine is not None
-        parts = w.sums[v]
-        whole = w.array(v).reshape(-1)
-        flat = parts.reshape(len(parts), -1)
-        whole[...] = flat[0]
-        for part in flat[1:]:
-            whole[...] = TABLE[combine].value(whole, part)
+        parts, whole = w.sums[v], w.array(v).reshape(-1)
+        with np.errstate(all="ignore"):
+            _IN_ORDER[combine](parts.reshape(len(parts), -1), axis=0, dtype=v.dtype, out=whole)
 
     # --- NumPy -------------------------------------------------------------------------------------
 

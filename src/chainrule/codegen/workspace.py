@@ -6,6 +6,7 @@ A workspace serves one call at a time, so that several threads may call one prog
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections.abc import Container
 from typing import Any
 
@@ -49,6 +50,7 @@ class Workspace:
         self.fault = (ctypes.c_byte * 1)()
         self.table = _table(slots)
         self._workers: list[_Worker] = []
+        self._spare: dict[int, np.ndarray] = {}
         self._point()
 
     def _point(self) -> None:
@@ -63,6 +65,16 @@ class Workspace:
             for k, v in enumerate(variables):
                 if is_number(v) and v in at and variables.index(v) == k:
                     self.table[at[v]] = ctypes.addressof(memory) + 8 * k
+
+    def result(self, k: int, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Memory for an output: of a large one that of the call before, if nobody has that result any more."""
+        spare = self._spare
+        if k in spare and _references(spare, k) == _ALONE:
+            return spare[k]
+        out = np.empty(shape, dtype)
+        if out.nbytes >= _LARGE:
+            spare[k] = out
+        return out
 
     def tables(self, count: int) -> list[Any]:
         """The pointers for each of so many threads, which have tiles of their own."""
@@ -98,6 +110,17 @@ class _Worker:
         ctypes.memmove(self.table, table, ctypes.sizeof(table))
         for slot, a in self._tiles.items():
             self.table[slot] = a.ctypes.data
+
+
+# Fresh memory of some size costs more than the work on it: the system clears each page when it is first touched.
+_LARGE = 2**20  # bytes
+
+
+def _references(arrays: dict[int, np.ndarray], k: int) -> int:
+    return sys.getrefcount(arrays[k])
+
+
+_ALONE = _references({0: np.empty(1)}, 0)  # of an array that is only there
 
 
 def is_number(v: Var) -> bool:
