@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chainrule.codegen.indexing import is_adding, is_moving, opened
+from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.reading import (
     REDUCTIONS,
     Read,
@@ -258,12 +259,17 @@ class Places:
 
     def _worth_keeping(self, e: Equation, readers: Sequence[tuple[Equation, bool]]) -> bool:
         """Whether a value is kept rather than computed again where it is read."""
-        if any(repeated for _, repeated in readers):
+        if any(repeated for _, repeated in readers) or (e.name == "pow" and self._is_row_of_powers(e)):
             return True
         several = len({id(r) for r, _ in readers}) > 1
         if has_loops(e):
             return several or any(has_loops(r) for r, _ in readers)
         return several and (not _is_cheap(e) or self._is_heavy(e) or self._size(e) > _SMALL)
+
+    def _is_row_of_powers(self, e: Equation) -> bool:
+        """Whether a power is the one before, times x, along a loop that is not that of the samples."""
+        axes, where = [Axis(n) for n in e.outs[0].shape], self.axis.dim(e.outs[0])
+        return where is not None and consecutive_powers(self, e, identity(axes), axes[where]) is not None
 
     def _size(self, e: Equation) -> int:
         """Operations that inlining a value repeats, counted up to a little over _SMALL."""

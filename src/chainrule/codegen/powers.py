@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chainrule.codegen.block import Value, absolute, fma, where
 from chainrule.codegen.computed import runs_along
-from chainrule.codegen.places import Places
 from chainrule.codegen.reading import operands
 from chainrule.codegen.steps import Powers
 from chainrule.codegen.vecmath.exponential import power
 from chainrule.codegen.views import Axis, Terms
 from chainrule.ir.graph import Equation
+
+if TYPE_CHECKING:
+    from chainrule.codegen.places import Places
 
 _MANY = 4  # exponents from which it pays
 
