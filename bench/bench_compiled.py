@@ -64,6 +64,23 @@ def _autograd(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk | 
     return lambda: _flat(program(*arrays))
 
 
+def _casadi(f: Callable, arrays: Arrays) -> Thunk | None:
+    """Value and gradient in the first argument; symbols of scalars for numbers, of matrices for arrays."""
+    ca = rival("casadi")
+    if ca is None:
+        return None
+    symbols = [(ca.MX if a.ndim else ca.SX).sym("x", *(a.shape or (1,))) for a in arrays]
+    value = f(ca, *symbols)
+    program = ca.Function("f", symbols, [value, ca.gradient(value, symbols[0])])
+    given, shape = [ca.DM(a) for a in arrays], arrays[0].shape
+
+    def value_and_gradient() -> tuple:
+        value, gradient = program(*given)
+        return float(value), gradient.full().reshape(shape)
+
+    return value_and_gradient
+
+
 def _by_hand(name: str, before: Sequence[Any], shapes: Sequence[Any]) -> Thunk | None:
     if by_hand.library() is None:
         return None
@@ -146,6 +163,7 @@ def lse_640000() -> Contenders:
         "torch": _torch(lambda x: problems.lse(torch, x), [x], (0,)) if torch else None,
         "jax": _jax(lambda x: problems.lse(jnp, x), [x], (0,)) if jnp else None,
         "autograd": _autograd(lambda x: problems.lse(anp, x), [x], (0,)) if anp else None,
+        "casadi": _casadi(problems.lse_casadi, [x]),
         "C++": _by_hand("lse", [x, x.size], [x.shape]),
     })  # fmt: skip
 
@@ -168,6 +186,7 @@ def llsq_16392_128() -> Contenders:
         "torch": _torch(lambda x, t: problems.llsq(torch, x, t), [x, t], (0,)) if torch else None,
         "jax": _jax(lambda x, t: problems.llsq(jnp, x, t), [x, t], (0,)) if jnp else None,
         "autograd": _autograd(fixed(anp, problems.llsq), [x], (0,)) if anp else None,
+        "casadi": _casadi(problems.llsq_casadi, [x, t]),
         "C++": _by_hand("llsq", [x, m, n], [x.shape]),
     })  # fmt: skip
 
@@ -257,5 +276,6 @@ def chain_200() -> Contenders:
         "eager": _eager(lambda x: problems.chain(cr, x), [x], (0,)),
         "jax": _jax(lambda x: problems.chain(jnp, x), [x], (0,)) if jnp else None,
         "autograd": _autograd(lambda x: problems.chain(anp, x), [x], (0,)) if anp else None,
+        "casadi": _casadi(problems.chain, [x]),
         "C++": _by_hand("chain", [0.7], [()]),
     })  # fmt: skip

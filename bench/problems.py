@@ -67,6 +67,19 @@ def llsq(m: Any, x: Any, t: Any) -> Any:
     return 0.5 * ((m.sign(t) - p) ** 2).sum()
 
 
+def lse_casadi(ca: Any, x: Any) -> Any:
+    """log Σ exp(x - max x) + max x, in CasADi's names."""
+    top = ca.mmax(x)
+    return ca.log(ca.sum1(ca.exp(x - top))) + top
+
+
+def llsq_casadi(ca: Any, x: Any, t: Any) -> Any:
+    """½ Σᵢ (sign tᵢ - Σⱼ xⱼ tᵢʲ)², in CasADi's names."""
+    n, m = t.shape[0], x.shape[0]
+    powers = ca.repmat(t, 1, m) ** ca.repmat(ca.DM(range(m)).T, n, 1)
+    return 0.5 * ca.sumsqr(ca.sign(t) - ca.mtimes(powers, x))
+
+
 def kmeans(m: Any, centres: Any, points: Any) -> Any:
     """Σᵢ minⱼ ‖pᵢ - cⱼ‖²."""
     return m.amin(((points[:, None, :] - centres[None]) ** 2).sum(2), 1).sum()
