@@ -3,65 +3,19 @@
 Value and gradient together, float64, one thread each. Goals: `performance` in bench/README.md.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from bench import by_hand, problems
+from bench.contenders import autograd as _autograd
+from bench.contenders import eager as _eager
+from bench.contenders import jax as _jax
+from bench.contenders import ours as _ours
+from bench.contenders import torch as _torch
 from bench.harness import Contenders, Ratio, Thunk, benchmark, race, rival
-
-Arrays = Sequence[np.ndarray]
-
-
-def _ours(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk:
-    cr.set_num_threads(1)
-    program = cr.compile(cr.value_and_grad(f, argnums))
-    given = [cr.tensor(a) for a in arrays]
-    return lambda: _flat(program(*given))
-
-
-def _flat(result: Any) -> tuple:
-    value, gradients = result
-    return value, *gradients
-
-
-def _eager(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk:
-    program = cr.value_and_grad(f, argnums)
-    return lambda: _flat(program(*arrays))
-
-
-def _torch(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk | None:
-    torch = rival("torch")
-    if torch is None:
-        return None
-    given = [torch.tensor(a, requires_grad=k in argnums) for k, a in enumerate(arrays)]
-    leaves = [given[k] for k in argnums]
-
-    def value_and_gradient() -> tuple:
-        value = f(*given)
-        return (value.detach(), *torch.autograd.grad(value, leaves))
-
-    return value_and_gradient
-
-
-def _jax(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk | None:
-    jax = rival("jax")
-    if jax is None:
-        return None
-    jax.config.update("jax_enable_x64", True)
-    program = jax.jit(jax.value_and_grad(f, argnums))
-    given = [jax.numpy.asarray(a) for a in arrays]
-    return lambda: _flat(jax.block_until_ready(program(*given)))
-
-
-def _autograd(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk | None:
-    autograd = rival("autograd")
-    if autograd is None:
-        return None
-    program = autograd.value_and_grad(f, argnums)
-    return lambda: _flat(program(*arrays))
 
 
 def _casadi(f: Callable, arrays: Arrays) -> Thunk | None:
