@@ -362,8 +362,12 @@ def _picked(rng, x, values):
     """Entries that arrays of places name: known beforehand, or computed."""
     if x.ndim == 0 or 0 in x.shape:
         return None
-    k, dim = rng.integers(3), int(rng.integers(x.ndim))
+    k, dim = rng.integers(4), int(rng.integers(x.ndim))
     n, before = x.shape[dim], (slice(None),) * dim
+    if k == 3:
+        y, places = x * 0.5, (*before, (cr.arange(9) * 5 + 1) % n)
+        y[places] = cr.sin(x[places])
+        return y
     if k == 0:
         return x[(*before, rng.integers(-n, n, size=rng.choice([2, 7, 70])))]
     if k == 1:

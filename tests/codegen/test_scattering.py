@@ -29,6 +29,19 @@ def overwritten(x):
     return y * y
 
 
+def written(x, i, v):
+    """Entries written at places that are not known beforehand: the last one stays."""
+    y = x * 2.0
+    y[i] = cr.sin(v)
+    return y * y + x
+
+
+def blocks_written(x, i, j, v):
+    y = cr.exp(x)
+    y[:, i[:, None], j] = v * 2.0
+    return y * x
+
+
 def message(h, src, dst):
     """Messages along the edges of a graph, summed at the nodes."""
     m = cr.tanh(h[src] - h[dst])
@@ -73,6 +86,13 @@ PROGRAMS = {
     "gathered by many": (lambda x, i: cr.gather(cr.sin(x), 1, i), [(90, 9), RNG.integers(0, 9, (90, 8))]),
     "triangle": (triangle, [(7, 15)]),
     "overwritten": (overwritten, [(90,)]),
+    "written": (written, [(90,), RNG.integers(-90, 90, 150), (150,)]),
+    "rows written": (written, [(20, 3), IDS, (150, 3)]),
+    "one value written": (written, [(90,), RNG.integers(-90, 90, 50), ()]),
+    "blocks written": (blocks_written, [(3, 20, 9), IDS[:30], np.array([8, 0, 8]), (3, 30, 3)]),
+    "blocks written at known places": (
+        lambda x, v: blocks_written(x, cr.arange(30) % 20, cr.arange(3) ** 2, v), [(3, 20, 9), (3, 30, 3)],
+    ),
     "permuted": (lambda x: cr.exp(x[list(range(69, -1, -1))][[*range(35, 70), *range(35)]]) * x, [(70,)]),
     "repeated": (lambda x: cr.tanh(cr.repeat_interleave(x, 3, 0)).sum(1), [(60, 2)]),
     "histogram": (lambda x, i: cr.zeros(20).index_add(0, i, x) ** 2, [(150,), IDS]),

@@ -111,3 +111,12 @@ def loops(terms: Iterable[Term]) -> Iterator[Axis]:
             yield from loops(axis.idx)
         elif axis is not None:
             yield axis
+
+
+def picked(terms: Iterable[Term]) -> Iterator[Picked]:
+    """The values that places are looked up in, but not those that these are looked up at."""
+    for axis, _, _ in terms:
+        if isinstance(axis, Inside):
+            yield from picked(axis.form)
+        elif isinstance(axis, Picked):
+            yield axis

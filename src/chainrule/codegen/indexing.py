@@ -3,13 +3,13 @@
 `indexed` rewrites them to two kinds, which keep the primitive's name:
     picks    an entry is one of the input's, at a place that its own place and index arrays tell
     pieces   an entry is that of the first piece that has one there, or the sum over all that have, else 0
-    adds     zeros, and the entries of the input added to them at the places that these and index arrays tell
+    adds     zeros, and the entries of the input added to them at the places that these and index arrays tell;
+             or -1, and the largest of these entries
 """
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,11 +33,10 @@ from chainrule.codegen.keys import (
     places_of,
     solved,
 )
+from chainrule.codegen.scattering import ADDS, PICKS, PIECES, as_kind
 from chainrule.codegen.views import FIRST, Axis, Terms, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
-from chainrule.table.primitive import Primitive
 
-PICKS, PIECES, ADDS = "picks", "pieces", "adds"
 _MOST_PIECES = 16  # of a sum, which are all written out
 _FEW = 4  # entries that may have one place: these are looked for, rather than added where they belong
 
@@ -97,7 +96,7 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
     found = []
     for v, terms, tests in pieces(e, idx):
         found.append((v, terms))
-        found += [(a.var, a.idx) for a, _, _ in terms if isinstance(a, computed.Picked)]
+        found += [(a.var, a.idx) for a in computed.picked(terms)]
         found += [(t.var, t.idx) for t in tests if isinstance(t, There)]
         found += [(t.place.var, t.place.idx) for t in tests if isinstance(t, Equal)]
     return found
@@ -165,10 +164,19 @@ def _entry(e: Equation, entry: Entry, idx: Terms) -> computed.Term:
     if isinstance(entry, Fixed):
         return (None, 0, entry.place)
     if isinstance(entry, Tabled):
-        at = tuple(idx[d] for d in entry.dims)
-        return computed.Picked(e.inputs[entry.index], at, entry.extent, "table"), 1, 0
+        return _tabled(e.inputs[entry.index], entry, idx)
     axis, step, offset = idx[entry.dim]
     return computed.term([(axis, step, offset - entry.offset)], entry.step, entry.extent)
+
+
+def _tabled(table: Var, entry: Tabled, idx: Terms) -> computed.Term:
+    """One dimension of the entry whose number a table has."""
+    total, extent = math.prod(entry.lengths), entry.lengths[entry.k]
+    inner = math.prod(entry.lengths[entry.k + 1 :])
+    number = (computed.Picked(table, tuple(idx[d] for d in entry.dims), total, "table"), 1, 0)
+    row = computed.term([number], inner, total // inner)
+    above, _, _ = computed.term([row], extent, total // inner // extent)
+    return computed.term([row, (above, -extent, 0)], 1, extent) if entry.k else row
 
 
 def _condition(e: Equation, test: Test, idx: Terms) -> Condition:
@@ -211,19 +219,14 @@ def index_of(e: Equation) -> tuple[Var, ...]:
     return e.inputs[sum(name not in ("index", "*index") for name in e.primitive.inputs) :]
 
 
-@functools.cache
-def _as_kind(p: Primitive, kind: str) -> Primitive:
-    return dataclasses.replace(p, kind=kind)
-
-
 def _picks(e: Equation, inputs: Sequence[Var], places: Sequence[Place]) -> Equation:
-    return Equation(_as_kind(e.primitive, PICKS), tuple(inputs), {"places": tuple(places)}, e.outs, e.source)
+    return Equation(as_kind(e.primitive, PICKS), tuple(inputs), {"places": tuple(places)}, e.outs, e.source)
 
 
 def _pieces(e: Equation, inputs: Sequence[Var], found: Sequence[Piece], adds: bool = False) -> Equation:
     """`adds`: the pieces are added up; else the first one that has an entry has it."""
     params = {"pieces": tuple(found), "adds": adds}
-    return Equation(_as_kind(e.primitive, PIECES), tuple(inputs), params, e.outs, e.source)
+    return Equation(as_kind(e.primitive, PIECES), tuple(inputs), params, e.outs, e.source)
 
 
 def _whole(shape: Sequence[int]) -> list[Entry]:
@@ -337,7 +340,8 @@ def _scattered(g: Graph, e: Equation, x: Var, places: Sequence[Place]) -> Equati
         return _pieces(
             e, [x, *pieces.arrays], [Piece(0, *p) for p in pieces.found], adds=len(pieces.found) > 1
         )
-    return Equation(_as_kind(e.primitive, ADDS), (x, *arrays), {"places": tuple(places)}, e.outs, e.source)
+    params = {"places": tuple(places), "combine": "add"}
+    return Equation(as_kind(e.primitive, ADDS), (x, *arrays), params, e.outs, e.source)
 
 
 def _index_update(g: Graph, e: Equation) -> Equation | None:

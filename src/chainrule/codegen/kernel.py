@@ -62,7 +62,7 @@ class KernelWriter(Memory):
         outer = list(self.axes[:-1] if self.kernel.vector else self.axes)
         for o in self.outputs:
             if o.scattered:
-                self.clear(o.var)
+                self.clear(o.var, o.combine or "add")
         if self.kernel.guard is not None:
             self._guarded(outer, *self.kernel.guard)
         elif self.kernel.powers is not None:
@@ -202,7 +202,7 @@ class KernelWriter(Memory):
                 continue
             v = self._product(o)
             if o.scattered:
-                self.add(o.var, o.idx, v)
+                self.add(o.var, o.idx, v, o.combine)
                 continue
             before = next(rest)
             if self.mask is not None:

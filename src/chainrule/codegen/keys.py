@@ -39,11 +39,16 @@ class Fixed(NamedTuple):
 
 
 class Tabled(NamedTuple):
-    """The entry that array `index` says, one for each place along `dims` of the array."""
+    """The entry whose number array `index` has for the place along `dims` of the array: dimension `k` of its place.
+
+    lengths
+        Entries are numbered in C order in an array of this shape.
+    """
 
     index: int
     dims: tuple[int, ...]
-    extent: int
+    lengths: tuple[int, ...]
+    k: int
 
 
 class Within(NamedTuple):

@@ -139,21 +139,24 @@ class Memory(Locations, Addresses):
         b.declared[fn] = f"declare void @{fn}({vector}, {pt}, <{b.lanes} x i1>)"
         b.line(f"call void @{fn}({vector} {name}, {to}, <{b.lanes} x i1> {mask})", level)
 
-    def clear(self, v: Var) -> None:
-        """Zeros for all of a value, where the samples begin."""
+    def clear(self, v: Var, combine: str) -> None:
+        """0 for all of a value, or -1 if the largest is looked for, where the samples begin."""
         b = self.b
         b.declared["llvm.memset"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
         first = b.named("icmp eq i64 %start, %begin", 0)
         bytes_ = b.named(f"select i1 {first}, i64 {v.type.size * bytes_of(v)}, i64 0", 0)
-        b.line(f"call void @llvm.memset.p0.i64(ptr {self._pointer(v)}, i8 0, i64 {bytes_}, i1 false)", 0)
+        what = f"ptr {self._pointer(v)}, i8 {0 if combine == 'add' else -1}, i64 {bytes_}, i1 false"
+        b.line(f"call void @llvm.memset.p0.i64({what})", 0)
 
-    def add(self, v: Var, idx: Terms, value: Value) -> None:
-        """Add to entries of a value in memory, lane after lane, as several may be one."""
+    def add(self, v: Var, idx: Terms, value: Value, combine: str) -> None:
+        """Add to entries of a value in memory, or make them larger, lane after lane, as several may be one."""
         b, level, t = self.b, len(self.b.levels) - 1, memory_type(v, self.b)
         address, apart, lanes = self.located(v, idx)
         op = "fadd" if value.kind == REAL else "add"
-        if self.mask is not None:
-            value = where(self.mask, value, 0)  # there an index names an entry that exists
+        if combine != "add":
+            b.declared["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
+        if self.mask is not None:  # elsewhere an index names an entry, too, which stays as it is
+            value = where(self.mask, value, 0 if combine == "add" else -1)
         places = b.steps(apart) if lanes is None else lanes + b.steps(apart) if apart else lanes
         for k in range(b.lanes):
             at, one = address.name, value.name
@@ -164,7 +167,12 @@ class Memory(Locations, Addresses):
                 b.line(f"{at} = getelementptr {t}, ptr {address.name}, i64 {place}", level)
             old, new = b.fresh(), b.fresh()
             b.line(f"{old} = load {t}, ptr {at}, align {bytes_of(v)}", level)
-            b.line(f"{new} = {op} {t} {old}, {one}", level)
+            text = (
+                f"{op} {t} {old}, {one}"
+                if combine == "add"
+                else f"call i64 @llvm.smax.i64(i64 {old}, i64 {one})"
+            )
+            b.line(f"{new} = {text}", level)
             b.line(f"store {t} {new}, ptr {at}, align {bytes_of(v)}", level)
 
     def _masked(self, how: str, vector: str, t: str, where: str, mask: Value | None) -> str:

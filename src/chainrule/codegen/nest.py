@@ -268,12 +268,14 @@ class Nest:
             self._total((*[(a, s, 0) for a, s in by.items()], (None, 0, offset))),
         )
 
+        join, start = (np.add, 0) if o.combine == "add" else (np.maximum, -1)
+
         def add(at: At, n: Any, part: Any) -> None:
             into = at.memory[o.var].reshape(-1)
             if at.first:
-                into[...] = 0
+                into[...] = start
             n, part = np.broadcast_arrays(n, part)
-            np.add.at(into, n.ravel(), part.ravel())
+            join.at(into, n.ravel(), part.ravel())
 
         self._emit(add, (0, places, part), frozenset())
 

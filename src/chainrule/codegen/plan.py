@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from chainrule.codegen.computed import Picked, renamed_terms
+from chainrule.codegen.computed import picked, renamed_terms
 from chainrule.codegen.indexing import added, is_adding
 from chainrule.codegen.places import Places
 from chainrule.codegen.powers import consecutive_powers
@@ -122,7 +122,12 @@ class Plan(Places):
         where = len(axes) - 1 if phase is None else self.axis.dim(x)
         v, idx = added(e, axes)
         out = Output(
-            v, idx, "whole" if phase is None else "sum", "add", [(x, identity(axes))], scattered=True
+            v,
+            idx,
+            "whole" if phase is None else "sum",
+            e.params["combine"],
+            [(x, identity(axes))],
+            scattered=True,
         )
         return axes, where or 0, out
 
@@ -208,7 +213,7 @@ class Plan(Places):
         found: dict[Var, list[Terms]] = {}
         seen: set[Read] = set()
         stack = list(out.factors) if out.combine else operands(self.made[out.var], out.idx)
-        stack += [(a.var, a.idx) for a, _, _ in out.idx if isinstance(a, Picked)]
+        stack += [(a.var, a.idx) for a in picked(out.idx)]
         while stack:
             v, idx = stack.pop()
             if (v, idx) in seen:

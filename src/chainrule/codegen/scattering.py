@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from chainrule.codegen.integers import INT64
 from chainrule.codegen.keys import Entry, Fixed, Known, Named, Pick, Place, Tabled, Test, solved
-from chainrule.ir.graph import Graph, Var
+from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.ir.types import Type
+from chainrule.table.primitive import TABLE, Primitive
+
+PICKS, PIECES, ADDS = "picks", "pieces", "adds"
+
+
+@functools.cache
+def as_kind(p: Primitive, kind: str) -> Primitive:
+    """A primitive under its name, whose equations are of one of our kinds."""
+    return dataclasses.replace(p, kind=kind)
 
 
 class ByPlace(NamedTuple):
@@ -39,19 +52,26 @@ def by_place(
             found.append((one, (*tests, *named)))
         return ByPlace(found, list(arrays))
     along = {k for _, p in picks for k in p.dims if k is not None}
-    if not all(p.sure for _, p in picks) or not along <= set(opened):
+    if not along <= set(opened):
         return None
-    tables = _tables(g, shape, picks, opened, arrays, whole, few, last)
+    lengths, target = tuple(shape[k] for k in opened), tuple(whole[d] for d, _ in picks)
+    aligned = [
+        p._replace(dims=tuple(None if k is None else opened.index(k) for k in p.dims)) for _, p in picks
+    ]
+    if all(p.sure for p in aligned):
+        tables = _tables(g, lengths, target, aligned, arrays, few, last)
+    else:
+        tables = [_last(g, lengths, target, aligned, arrays)] if last else None
     if tables is None:
         return None
-    dims, found, made = tuple(d for d, _ in picks), [], list[Var]()
-    for table in tables:
-        first = 1 + len(made)
-        made += [g.constant(t) for t in table]
-        tabled = {k: Tabled(first + j, dims, shape[k]) for j, k in enumerate(opened)}
-        one = tuple(tabled.get(k, entry) for k, entry in enumerate(entries))
-        found.append((one, (*tests, Known(first, dims))))
-    return ByPlace(found, made)
+    dims = tuple(d for d, _ in picks)
+    found = []
+    for n in range(1, len(tables) + 1):
+        tabled = {k: Tabled(n, dims, lengths, j) for j, k in enumerate(opened)}
+        found.append(
+            (tuple(tabled.get(k, entry) for k, entry in enumerate(entries)), (*tests, Known(n, dims)))
+        )
+    return ByPlace(found, tables)
 
 
 def _at(pick: Pick, entries: Sequence[Entry]) -> tuple[Entry, ...]:
@@ -59,37 +79,45 @@ def _at(pick: Pick, entries: Sequence[Entry]) -> tuple[Entry, ...]:
 
 
 def _tables(
-    g: Graph, shape: Sequence[int], picks: Sequence[tuple[int, Pick]], opened: Sequence[int], arrays: Sequence[Var],
-    whole: Sequence[int], few: int, last: bool,
-) -> list[tuple[np.ndarray, ...]] | None:  # fmt: skip
-    """For each place the first entry that goes there (of each opened dimension, -1: none), the second …"""
-    lengths, target = [shape[k] for k in opened], [whole[d] for d, _ in picks]
-    flat = np.zeros(lengths, np.int64)
-    for (_, p), n in zip(picks, target, strict=True):
-        at = g.constants[arrays[p.index - 1]]
-        along = [1] * len(opened)
+    g: Graph, lengths: Sequence[int], target: Sequence[int], picks: Sequence[Pick], arrays: Sequence[Var], few: int,
+    last: bool,
+) -> list[Var] | None:  # fmt: skip
+    """For each place the number of the first entry that goes there (-1: none), of the second …"""
+    places = np.zeros(lengths, np.int64)
+    for p, n in zip(picks, target, strict=True):
+        at, along = g.constants[arrays[p.index - 1]], [1] * len(lengths)
         for k, length in zip(p.dims, at.shape, strict=True):
             if k is not None:
-                along[opened.index(k)] = length
-        flat = flat * n + at.reshape(along)
-    flat = flat.ravel()
-    order = np.argsort(flat, kind="stable")
-    ordered = flat[order]
+                along[k] = length
+        places = places * n + at.reshape(along)
+    order = np.argsort(places, axis=None, kind="stable")
+    ordered = places.ravel()[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    rank = np.arange(len(flat)) - np.repeat(starts, np.diff(np.r_[starts, len(flat)]))
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    most = int(rank.max()) + 1
     if last:
         chosen = [np.r_[ordered[1:] != ordered[:-1], True]]
-    else:
-        most = int(rank.max()) + 1
-        if most > few:
-            return None
+    elif most <= few:
         chosen = [rank == r for r in range(most)]
+    else:
+        return None
     found = []
     for c in chosen:
-        tables = np.full((len(opened), math.prod(target)), -1, np.int64)
-        tables[:, ordered[c]] = np.unravel_index(order[c], lengths)
-        found.append(tuple(t.reshape(target) for t in tables))
+        table = np.full(math.prod(target), -1, np.int64)
+        table[ordered[c]] = order[c]
+        found.append(g.constant(table.reshape(target)))
     return found
+
+
+def _last(
+    g: Graph, lengths: Sequence[int], target: tuple[int, ...], picks: Sequence[Pick], arrays: Sequence[Var]
+) -> Var:
+    """For each place the number of the last entry that goes there (-1: none), made anew in each run."""
+    numbers = g.constant(np.arange(math.prod(lengths)).reshape(lengths))
+    table = Var(Type(target, INT64))
+    params = {"places": tuple(picks), "combine": "maximum"}
+    g.equations.append(Equation(as_kind(TABLE["scatter_add"], ADDS), (numbers, *arrays), params, (table,)))
+    return table
 
 
 __all__ = ["ByPlace", "by_place"]
