@@ -3,13 +3,14 @@
 Value and gradient together, float64, one thread each. Goals: `performance` in bench/README.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
 from bench import by_hand, problems
+from bench.contenders import Arrays
 from bench.contenders import autograd as _autograd
 from bench.contenders import eager as _eager
 from bench.contenders import jax as _jax
