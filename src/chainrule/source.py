@@ -89,6 +89,14 @@ class Step(Source):
         self.code, self.lasti, self.scope, self.call = code, lasti, scope, call
 
 
+class Pullback(Source):
+    """An instruction whose derivative is computed: what is recorded of that has its line."""
+
+    __slots__ = ()
+
+    call = -1
+
+
 def user_frame(depth: int = 1) -> FrameType:
     """Nearest frame outside the package (the outermost one if there is none)."""
     frame = sys._getframe(depth)

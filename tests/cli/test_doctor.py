@@ -27,7 +27,17 @@ def test_json_is_one_object(run: Any) -> None:
     report = json.loads(result.stdout)
     assert report["healthy"] is True
     names = [f["name"] for f in report["findings"]]
-    assert {"gradient", "eager step", "numpy", "LLVM", "BLAS", "matplotlib"} <= set(names)
+    assert {
+        "gradient",
+        "eager step",
+        "numpy",
+        "LLVM",
+        "BLAS",
+        "machine code",
+        "threads",
+        "cache",
+        "matplotlib",
+    } <= set(names)
     assert {f["state"] for f in report["findings"]} <= {"ok", "missing", "broken"}
 
 
@@ -70,5 +80,17 @@ def test_clear_cache_removes_what_is_kept(run: Any, tmp_path: Any, monkeypatch: 
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     cache.write(cache.key("x"), b"code")
     assert "1 kernel," in run("doctor").stdout
-    assert run("doctor", "--clear-cache").stdout == "1 kept kernel removed.\n"
+    assert run("doctor", "--clear-cache").stdout == "1 kept kernel removed, 0.0 MB.\n"
     assert run("doctor", "--clear-cache").stdout == "Nothing was kept.\n"
+
+
+def test_a_compiled_gradient_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.codegen import jit
+
+    if jit.is_available():
+        assert "compiled gradients work" in doctor._machine_code().detail
+    monkeypatch.setattr(jit, "is_available", lambda: False)
+    found = doctor._machine_code()
+    assert found.state == doctor.MISSING
+    assert "llvmlite is not there" in found.detail
+    assert "llvmlite" in str(found.fix)

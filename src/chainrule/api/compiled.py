@@ -51,7 +51,10 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
     gradient in one pass.
 
     report(), graph, llvm, asm
-        What was compiled for the latest signature: in words, and as text.
+        What was compiled for the latest signature: in words (with `times=True` also how long each step takes, and what
+        the machine needs at least), as equations, as LLVM text and as machine code.
+
+    Its results are tensors like others: `explain`, `why` and `graph` tell the steps inside.
 
     Raises
     ------
@@ -183,11 +186,23 @@ class Compiled:
         return program
 
     @boundary
-    def report(self) -> str:
-        """What was compiled for the latest arguments: kernels, phases, calls of NumPy with their reasons, bytes."""
+    def report(self, times: bool = False) -> Any:
+        """What was compiled for the latest arguments: what is fused, tiled, kept, repeated, left to NumPy and why.
+
+        Parameters
+        ----------
+        times
+            Also run each step on numbers of the same shapes and measure the machine, which takes about a second.
+
+        Returns
+        -------
+        A report that prints itself; ``steps``, ``moved`` (bytes), ``flop`` and the rest are its parts, and
+        ``to_json()`` has them all. docs/compile.md reads one line by line.
+        """
         from chainrule.codegen.report import report
 
-        return report(self._made().function.program)
+        function = self._made().function
+        return report(function.name, function.graph, function.program, times)
 
     @property
     @boundary

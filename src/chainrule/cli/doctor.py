@@ -60,8 +60,8 @@ def doctor(
 ) -> None:
     """What works here, and how to get the rest.
 
-    Computes a gradient and compares it with the answer, times one step, loads LLVM, names the BLAS, and lists
-    the packages that chainrule uses.
+    Computes a gradient, compiled too, and compares it with the answer, times one step, loads LLVM, names the
+    BLAS, counts the threads and what is kept of compiled code, and lists the packages that chainrule uses.
 
     Exit status: 0 if everything that is needed works, else 1.
 
@@ -103,7 +103,8 @@ def examine() -> list[Finding]:
         warnings.simplefilter("ignore")
         found = [_tried("gradient", _gradient), _tried("eager step", _eager_step)]
         found += [_tried(name, lambda name=name, use=use: _package(name, use)) for name, use in _REQUIRED]
-        found += [_tried("LLVM", _llvm), _tried("BLAS", _blas), _tried("cache", _cache)]
+        found += [_tried("LLVM", _llvm), _tried("machine code", _machine_code), _tried("BLAS", _blas)]
+        found += [_tried("threads", _threads), _tried("cache", _cache)]
     return found + [_extra(*extra) for extra in _EXTRAS]
 
 
@@ -163,6 +164,37 @@ def _llvm() -> Finding:
     )
 
 
+def _machine_code() -> Finding:
+    """A compiled gradient is right, and how long it takes to make it anew."""
+    import chainrule as cr
+
+    kept, config.CACHE_DIR = config.CACHE_DIR, None
+    try:
+        f = cr.compile(cr.grad(lambda w: (4 * w + w**3).sum()))
+        start = time.perf_counter()
+        slopes = f(cr.ones(1000))
+        taken = time.perf_counter() - start
+    finally:
+        config.CACHE_DIR = kept
+    why = f.report().why
+    if why:
+        return Finding("machine code", MISSING, why, fix="pip install --force-reinstall llvmlite")
+    detail = f"compiled gradients work; a small one is made in {1e3 * taken:.0f} ms"
+    right = bool((slopes == 7.0).all())
+    return Finding(
+        "machine code", OK if right else BROKEN, detail if right else "a compiled gradient is wrong"
+    )
+
+
+def _threads() -> Finding:
+    """How many threads large compiled work uses."""
+    import chainrule as cr
+
+    n, cores = cr.get_num_threads(), int(machine()["cores"])
+    detail = f"{n} for large compiled work on {cores} core{'s' if cores > 1 else ''}"
+    return Finding("threads", OK, f"{detail}; set_num_threads(n) or CHAINRULE_NUM_THREADS changes it")
+
+
 def _blas() -> Finding:
     """The library behind matrix products."""
     config = importlib.import_module("numpy").show_config(mode="dicts")
@@ -193,8 +225,11 @@ def _cache() -> Finding:
 def _cleared() -> str:
     from chainrule.codegen import cache
 
+    _, size = cache.size()
     count = cache.clear()
-    return f"{count} kept kernel{'s' if count != 1 else ''} removed." if count else "Nothing was kept."
+    if not count:
+        return "Nothing was kept."
+    return f"{count} kept kernel{'s' if count != 1 else ''} removed, {size / 2**20:.1f} MB."
 
 
 def _extra(name: str, extra: str, use: str) -> Finding:

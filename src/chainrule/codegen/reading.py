@@ -31,12 +31,12 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
     if indexing.is_moving(e) or indexing.is_adding(e):
         return None
     if _reads_truth(e) and e.name not in ON_TRUTH and not is_view(e):
-        return f"{e.name} of truth values has no lowering"
+        return "there is no machine code for it on truth values yet"
     if e.name in SEARCHES:
-        return None if e.outs[0].type.size >= _FEW_SEARCHES else f"NumPy is quicker at a few of {e.name}"
+        return None if e.outs[0].type.size >= _FEW_SEARCHES else "there are few of it, and NumPy is quicker"
     whole = any(v.dtype == integers.INT64 for v in (*e.inputs, *e.outs))
     if whole and not integers.is_lowered(e) and not is_view(e) and e.name != "reshape":
-        return f"{e.name} of whole numbers has no lowering"
+        return "there is no machine code for it on whole numbers yet"
     if e.primitive.kind == "elementwise" and e.name in (*LOWER, "cast", "cast_like"):
         return None
     if (
@@ -45,7 +45,7 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
         or is_view(e)
     ):
         return None
-    return f"{e.name} has no lowering"
+    return "there is no machine code for it yet"
 
 
 def _reads_truth(e: Equation) -> bool:

@@ -30,11 +30,11 @@ from chainrule.errors import (
     UnusedError,
 )
 from chainrule.ir.types import type_of
-from chainrule.source import Source, here
+from chainrule.source import Pullback, Source, here
 from chainrule.table.primitive import TABLE, Linear, values_read
 from chainrule.tape import numbers, segments
 from chainrule.tape.memory import written_after
-from chainrule.tape.modes import current, enable_grad, no_grad
+from chainrule.tape.modes import at_line, current, enable_grad, no_grad
 from chainrule.tape.node import Leaf, Node, ScopedNode, leaf
 from chainrule.tape.pull import ARRAYS, Freed, freed, general_pull, settle
 from chainrule.tape.segments import Dropped, forget, pull_again, values_of
@@ -265,7 +265,7 @@ def pull_back(
     with segments.walking():
         if create_graph:
             with enable_grad():
-                return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor), steps
+                return _walk_recorded(roots, order, steps, keep, written), steps
         if any(n.out.__class__ is Traced or ct.__class__ is Traced for n, ct in roots):
             return _walk_traced(roots, order, steps, keep, written), steps
         with numbers.quiet():
@@ -338,8 +338,9 @@ def retain(n: Node, g: Any) -> None:
 
 
 def _walk_general(
-    roots: Any, order: list[Node], steps: list[Node], keep: Any, written: set[Node], emit: Any, lift: Any
-) -> dict[Node, Ct]:
+    roots: Any, order: list[Node], steps: list[Node], keep: Any, written: set[Node], emit: Any, lift: Any,
+    at: Callable[[Node], None] | None = None,
+) -> dict[Node, Ct]:  # fmt: skip
     recorded = emit is dispatch.emit
     cts: dict[Node, Any] = {}
     add = _add_pairs(emit)
@@ -360,7 +361,10 @@ def _walk_general(
             cts[n] = (ct, mask)
         return ct, mask
 
-    reverse(steps, cts, take, domain_pull(emit, lift, written), add)
+    pull = domain_pull(emit, lift, written)
+    if at is not None:
+        plain, pull = pull, lambda n, pair: (at(n), plain(n, pair))[1]
+    reverse(steps, cts, take, pull, add)
     walked = set(steps)
     for n in order:
         if n not in walked and n in cts:
@@ -375,8 +379,23 @@ def _walk_traced(
     """The walk where a graph is recorded: on tensors, whose operations the recorder takes; nothing is tracked."""
     with no_grad():
         roots = [(n, wrap(ct, dispatch.leaf_of(ct))) for n, ct in roots]
-        cts = _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor)
+        cts = _walk_recorded(roots, order, steps, keep, written)
     return {n: cut(ct.v) for n, ct in cts.items()}
+
+
+def _walk_recorded(
+    roots: Any, order: list[Node], steps: list[Node], keep: Any, written: set[Node]
+) -> dict[Node, Ct]:
+    """The walk on tensors. In a graph each operation of it has the line of the step that it is the derivative of."""
+    if not any(n.out.__class__ is Traced for n, _ in roots):
+        return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor)
+    line = at_line()
+
+    def at(n: Node) -> None:
+        line.move(Pullback(n.code, n.at))
+
+    with line:
+        return _walk_general(roots, order, steps, keep, written, dispatch.emit, lift_tensor, at)
 
 
 def _may_mask(n: Node) -> bool:

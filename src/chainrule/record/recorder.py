@@ -35,7 +35,7 @@ from chainrule.errors import TraceError
 from chainrule.ir.emitter import Emitter
 from chainrule.ir.graph import Graph, Var
 from chainrule.ir.types import Type, type_of
-from chainrule.source import Source, Step, here, user_frame
+from chainrule.source import Pullback, Source, Step, here, user_frame
 from chainrule.table.primitive import Primitive
 from chainrule.tape.memory import is_shared, owner
 from chainrule.tape.modes import current, recording
@@ -371,7 +371,7 @@ def _instruction() -> Source:
     m = current()
     if m.scope is not None:
         name, code, at, call = m.scope
-        return Step(code, at, name, call)
+        return Pullback(code, at) if call == Pullback.call else Step(code, at, name, call)
     frame = user_frame(2)
     return Source(frame.f_code, frame.f_lasti)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule.ir.emitter import Emitter, is_indicator, zeros_like
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.source import Pullback
 from chainrule.table.primitive import TABLE
 from chainrule.transforms.activity import active, inputs_named, is_inexact, is_single, steps
 from chainrule.transforms.derive import join, pullback
@@ -68,7 +69,7 @@ def vjp(graph: Graph, wrt: Sequence[int] | None = None) -> Graph:
 
 def _pull(e: Equation, pair: Any, through: set[Var], emit: Emitter) -> Iterable[tuple[Var, Pair]]:
     """Cotangents of the active inputs of one equation; a composite's go straight to its variable."""
-    emit.source = e.source
+    emit.source = e.source and Pullback(e.source.code, e.source.lasti)
     if e.reading is not None:
         name, x, params = e.reading
         ct, mask = pair
