@@ -91,6 +91,17 @@ def test_an_argument_that_is_not_used_gets_no_gradient():
     assert y.grad is None
 
 
+def test_a_result_without_a_route_requires_no_gradient():
+    x = cr.tensor([1.0, 2.0], requires_grad=True)
+    cut, live, other = cr.compile(lambda x, y: (x.detach() * 2, x * y, y * 2))(x, cr.tensor(3.0))
+    assert [t.requires_grad for t in (cut, live, other)] == [False, True, False]
+    (cut * live + other).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), 2 * np.array([1.0, 2.0]) * 3)
+    assert not cr.compile(lambda x: x.detach() * 2)(x).requires_grad
+    _, t = cr.jvp(cr.compile(lambda x: (x * 3, x.detach())), (cr.tensor(2.0),), (cr.tensor(1.0),))
+    assert [v.item() for v in t] == [3.0, 0.0]
+
+
 def test_a_result_may_be_changed_in_place():
     x = cr.tensor([1.0, 2.0], requires_grad=True)
     y = cr.compile(lambda x: x * 2)(x)
@@ -273,10 +284,8 @@ def test_report_graph_and_code_can_be_read():
     assert "sin" in str(f.graph)
     assert "define void" in f.llvm
     assert f.asm.strip()
-    text = f.report()
-    assert "NumPy" in text
-    assert "has no lowering" in text or "kernels are for" in text
-    assert "test_compile.py" in text
+    text = str(f.report())
+    assert "NumPy  argsort: there is no machine code for it on whole numbers yet   test_compile.py:" in text
 
 
 def test_without_llvm_numpy_serves(monkeypatch):
@@ -284,7 +293,7 @@ def test_without_llvm_numpy_serves(monkeypatch):
     f = cr.compile(smooth)
     assert f(X).item() == pytest.approx(smooth(cr.tensor(X)).item(), rel=1e-14)
     np.testing.assert_allclose(cr.grad(f)(X).numpy(), cr.grad(smooth)(X).numpy(), rtol=1e-13)
-    assert "llvmlite is not there" in f.report()
+    assert "smooth is not compiled: llvmlite is not there" in str(f.report())
     with pytest.raises(ArgumentError, match="no machine code"):
         _ = f.llvm
 

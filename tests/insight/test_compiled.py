@@ -118,6 +118,8 @@ def test_what_is_gone_is_told_as_one_step_with_the_reason() -> None:
     f = cr.compile(gap)
     L = f(2 * x)
     L.backward()
+    with cr.no_grad():
+        x += 1
     assert "gap (compiled, test_compiled.py:" in str(cr.explain(L))
     assert "is told as one step: backward() freed the arrays over 4 kB that it read." in str(cr.explain(L))
 
@@ -147,3 +149,48 @@ def test_what_an_explanation_says_is_kept_is_what_the_call_keeps() -> None:
     x = cr.tensor(np.linspace(-1, 1, 10), requires_grad=True)
     assert cr.explain(cr.compile(gap)(x)).saved.bytes == 80
     assert cr.explain(gap(x)).saved.bytes == 800
+
+
+DATA = np.cos(np.arange(3000.0)).reshape(1000, 3)
+
+
+def test_arrays_from_outside_are_there_after_backward_and_have_their_names() -> None:
+    f = cr.compile(lambda w: (cr.sigmoid(DATA @ w) ** 2).mean())
+    w = cr.tensor([1.0, 2.0, 0.5], requires_grad=True)
+    L = f(w)
+    L.backward()
+    with cr.no_grad():
+        w -= 0.1 * w.grad
+    told = cr.explain(L)
+    assert told.trace.steps[-1].value.scalar == L.item()
+    assert next(s.formula.text for s in told.trace.steps if s.formula is not None) == "DATA @ w"
+    np.testing.assert_allclose(told.trace.leaves[0].gradient.entries, w.grad.numpy(), rtol=1e-12)
+    answer = cr.why(w.grad)
+    assert answer.reason == "gradient"
+    np.testing.assert_allclose(answer.to_json()["check"], w.grad.numpy(), rtol=1e-7)
+
+
+def test_an_array_of_the_program_stands_in_for_what_was_freed_if_the_result_is_the_same() -> None:
+    f = cr.compile(lambda w, x: (cr.sigmoid(x @ w) ** 2).mean())
+    x, w = 2 * DATA, cr.tensor([1.0, 2.0, 0.5], requires_grad=True)
+    L = f(w, x)
+    L.backward()
+    assert ", with x as it is now, " in str(cr.explain(L))
+    np.testing.assert_allclose(cr.explain(L).trace.leaves[0].gradient.entries, w.grad.numpy(), rtol=1e-12)
+    x[0] = 7.0
+    assert "is told as one step: backward() freed" in str(cr.explain(L))
+
+
+def test_a_gradient_that_a_compiled_step_stored() -> None:
+    @cr.compile
+    def step(w):
+        (w**2).sum().backward()
+        with cr.no_grad():
+            w -= 0.1 * w.grad
+
+    w = cr.tensor([1.0, 2.0], requires_grad=True)
+    step(w)
+    answer = cr.why(w.grad)
+    assert answer.reason == "gradient"
+    assert "A backward inside of the compiled function step stored it, at test_compiled.py:" in str(answer)
+    assert answer.value["entries"] == [2.0, 4.0]

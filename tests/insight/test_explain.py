@@ -122,6 +122,11 @@ def test_arrays_that_were_freed_are_said_to_be_missing() -> None:
     x = cr.ones(1000, requires_grad=True)
     L = (x * x).sum()
     L.backward()
+    assert (
+        explain(L).trace.leaves[0].gradient.entries == (2.0,) * 8
+    )  # computed again, from the tensor in reach
+    with cr.no_grad():
+        x += 1
     assert "Some numbers are missing" in str(explain(L))
 
 

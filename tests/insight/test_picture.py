@@ -206,3 +206,11 @@ def test_the_picture_is_drawn() -> None:
 def test_what_is_no_tensor_is_refused() -> None:
     with pytest.raises(DataError):
         graph(3.0)
+
+
+def test_what_shows_on_hovering_is_the_whole_chain() -> None:
+    w = cr.tensor(1.0, requires_grad=True)
+    L = 4 * w + w**3
+    notes = {n.rows[0]: n.note for n in graph(L).nodes}
+    assert "4 = ∂L/∂u · ∂u/∂w = 1 · 4; 3 = ∂L/∂p · ∂p/∂w = 1 · 3" in notes["w"]
+    assert "∂p/∂w = 3·w² = 3; test_picture.py:" in notes["p = w³"]

@@ -18,6 +18,7 @@ def loss(x, n=3):
 
 fast = cr.compile(cr.grad(loss))
 value = cr.compile(loss)
+both = cr.compile(cr.value_and_grad(loss))
 
 
 def test_a_gradient_that_a_transform_returned() -> None:
@@ -41,7 +42,8 @@ def test_a_gradient_that_a_transform_returned() -> None:
         (lambda: cr.grad(cr.grad(lambda a: a**3))(2.0), "a gradient", "why(cr.grad(lambda a: a ** 3), 2.0)"),
         (lambda: cr.vjp(loss, X)[1]()[0], "a gradient", "explain(f, x), with the function and its point,"),
         (lambda: cr.grad(loss)(X, n=2), "a gradient", "explain(f, x), with the function and its point,"),
-        (lambda: fast(X), "a gradient, computed by the compiled function grad(loss)", "explain(fast, X)"),
+        (lambda: fast(X), "a gradient, computed by the compiled function grad(loss)", "why(loss, X)"),
+        (lambda: both(X)[0], "was computed by the compiled function value_and_grad(loss)", "explain(loss, X)"),
         (lambda: value(X), "was computed by the compiled function loss", "explain(value, X)"),
         (lambda: cr.compile(cr.grad(loss))(X), "a gradient", "explain(loss, X)"),
     ],

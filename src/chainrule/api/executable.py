@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -61,6 +62,8 @@ class Executable:
             flat, types, name="compile", tracked=tracked, whole=True, randomness="call"
         )
         self.function = GraphFunction(self.recording.graph, name_of(f))
+        self.function.owner = weakref.ref(self)
+        self.captured: Sequence[Any] = self.recording.captured
         self._name_what_is_outside(outside)
 
     def _name_what_is_outside(self, outside: Sequence[Any]) -> None:
@@ -173,6 +176,11 @@ def _write(w: Written, operands: Sequence[Any], outs: Sequence[Any]) -> None:
         return
     leaf: Any = node_of(cell) if isinstance(cell, Handle) else cell
     leaf.grad, leaf.contributions = None if value is None else value.detach(), None
+    if value is not None:
+        leaf.grad.n.params = {
+            **(value.n.params or {}),
+            "gradient_of": weakref.ref(leaf),
+        }  # explanations read it
 
 
 __all__ = ["Executable", "is_array"]

@@ -30,7 +30,11 @@ class GraphFunction:
         What is computed, and what it is called in explanations.
     made
         What explanations say of a result without history.
+    owner
+        Weak reference to what calls it, if that reads arrays from outside (`captured`, the last operands).
     """
+
+    owner: Any = None
 
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
@@ -72,12 +76,16 @@ class GraphFunction:
         outs = _leaves([a if a.__class__ is float or a.ndim else plain(a[()]) for a in self.program(arrays)])
         for t in outs:
             t.n.params = self.made
-        if not current().grad or not self.inexact or not any(map(is_tracked, inputs)):
+        if not current().grad:
             return outs
-        floats = [outs[k] for k in self.inexact]
-        call = GraphCall(self, Layout(floats))
-        recorded = call.record(COMPILED, [creation.as_tensor(a) for a in inputs], call.layout.pack(floats))
-        for k, t in zip(self.inexact, call.layout.unpack(recorded), strict=True):
+        tracked = [k for k, a in enumerate(inputs) if is_tracked(a)]
+        live = [k for k in self.inexact if not self.routes[k].isdisjoint(tracked)] if tracked else []
+        if not live:
+            return outs
+        call = GraphCall(self, live, outs)
+        packed = call.layout.pack([outs[k] for k in live])
+        recorded = call.record(COMPILED, [creation.as_tensor(a) for a in inputs], packed)
+        for k, t in zip(live, call.layout.unpack(recorded), strict=True):
             outs[k] = t
         return outs
 
@@ -104,28 +112,37 @@ class GraphFunction:
 
 
 class GraphCall(Call):
-    """One call of a graph on tracked tensors."""
+    """One call of a graph on tracked tensors.
+
+    live
+        Positions of the outputs that a tracked input has a route to.
+    """
 
     has_pull = has_push = True
 
-    def __init__(self, function: GraphFunction, layout: Layout) -> None:
-        super().__init__(layout)
-        self.function, self.name = function, function.name
+    def __init__(self, function: GraphFunction, live: list[int], outs: Sequence[Any]) -> None:
+        super().__init__(Layout([outs[k] for k in live]))
+        self.function, self.name, self.live = function, function.name, live
+
+    def _cotangents(self, ct: Any) -> list[Any]:
+        """One for each inexact output: zeros where nothing flows back."""
+        given = dict(zip(self.live, self.layout.unpack(ct), strict=True))
+        types = [(k, self.function.graph.outputs[k].type) for k in self.function.inexact]
+        return [given[k] if k in given else creation.zeros(*t.shape, dtype=t.dtype) for k, t in types]
 
     def pull(self, primals: list[Any], out: Any, ct: Any, wanted: Sequence[bool]) -> list[Any]:
-        used = frozenset().union(
-            *self.function.routes
-        )  # what no output depends on gets no gradient, not one of 0
-        wanted = tuple(w and k in used for k, w in enumerate(wanted))
+        used = frozenset().union(*(self.function.routes[k] for k in self.live))
+        wanted = tuple(w and k in used for k, w in enumerate(wanted))  # no gradient is not one of 0
         if not any(wanted):
             return [None] * len(wanted)
-        pulled = iter(self.function.pullback(wanted)([*primals, *self.layout.unpack(ct)]))
+        pulled = iter(self.function.pullback(wanted)([*primals, *self._cotangents(ct)]))
         return [next(pulled) if w else None for w in wanted]
 
     def push(self, primals: list[Any], out: Any, tangents: list[Any]) -> Any:
         given = tuple(t is not None for t in tangents)
         pushed = self.function.pushforward(given)([*primals, *[t for t in tangents if t is not None]])
-        return self.layout.pack(pushed)
+        found = dict(zip(self.function.inexact, pushed, strict=True))
+        return self.layout.pack([found[k] for k in self.live])
 
 
 def value_of(a: Any) -> Any:

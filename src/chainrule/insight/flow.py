@@ -7,7 +7,8 @@ dropped, the result is `LOST`, and so is all that would follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,12 +86,13 @@ def _before(q: Node, v: Any, serial: int) -> Any:
     return value if since <= serial and value is not None else type_of(v)
 
 
-def value_at(n: Node, serial: int) -> Any:
-    """The value of a node when operation number `serial` ran."""
+def value_at(n: Node, serial: int, in_reach: Mapping[Node, Any] = MappingProxyType({})) -> Any:
+    """The value of a node when operation number `serial` ran; a large one as a tensor in reach still holds it."""
     mark = getattr(n, "overwritten", None)
     if n.p is None and n.out.__class__ is float and mark is not None and mark[0] > serial:
         return _before(n, n.out, serial)
-    return as_read(n, n.out, max(serial, n.serial))
+    v = as_read(n, n.out, max(serial, n.serial))
+    return as_read(n, in_reach[n], max(serial, n.serial)) if v.__class__ is Type and n in in_reach else v
 
 
 def lift(v: Any) -> Any:

@@ -1,66 +1,50 @@
-"""Compiled calls, opened: the steps inside one are those of its graph, run again by the reference engine.
+"""Compiled calls, opened, and values that are not kept, computed again: the tape as it is looked at.
 
-A compiled call is one node of the tape. Who asks sees the steps inside as if the function had run eagerly: the graph is
-replayed on the inputs that the node keeps, and what was computed from the call is seen as copies that hang on the
-replayed steps. The tape is only read, the value of the call stays the one that the machine code gave, and nothing is
-kept afterwards.
+A compiled call is one node of the tape. Who asks sees the steps inside as if the function had run eagerly: the graph
+is replayed, operation by operation, on the inputs that the node keeps, and what was computed from the call is seen as
+copies that hang on the replayed steps. Steps whose large arrays the tape does not keep, or a backward has freed, are
+seen as copies with these arrays, computed once more from what the tape or the program still has. The tape is only read,
+the value of a call stays the one that the machine code gave, and nothing is kept afterwards.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, product
 from types import MappingProxyType
 from typing import Any, NamedTuple
-from weakref import ref
 
 import numpy as np
 
-from chainrule.api.graph_function import GraphCall
+from chainrule.api.graph_function import GraphCall, value_of
 from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.errors import ChainruleError
-from chainrule.insight.flow import as_read
+from chainrule.insight.copies import Opened, copied, standing_for
+from chainrule.insight.flow import as_read, lift
 from chainrule.insight.naming import Variables
 from chainrule.ir.graph import Graph
 from chainrule.ir.types import Type, type_of
 from chainrule.ops.creation import make_leaf
 from chainrule.passes.dce import dce
 from chainrule.record.replay import replay
-from chainrule.table.primitive import TABLE
+from chainrule.table.primitive import Custom
 from chainrule.tape.cuts import Cut
 from chainrule.tape.modes import enable_grad
-from chainrule.tape.node import Node, ScopedNode, ancestors, leaf, new, next_serial, serial_of
-from chainrule.tape.pull import Freed, array_pull
+from chainrule.tape.node import Node, ancestors, leaf, next_serial, serial_of
+from chainrule.tape.pull import Freed
 from chainrule.tape.reading import Operand
 
 _BYTES = 2**30  # of the arrays that the steps of all calls together may take
 _STEPS = 20_000
+_TRIES = 6  # choices of arrays that may be those that were freed
 _ROUNDING = 1e-4  # of the largest entry; a difference above that is none of rounding, in float32 either
+_FREED = "backward() freed the arrays over 4 kB that it read"
 _CLOSED, _CAREFUL = "is told as one step", "CAREFUL"
-_ALIAS = TABLE["alias"]
-
-
-class Opened(ScopedNode):
-    """A step as it is seen with the compiled calls below it opened. It stands for the node `of`, and equals it."""
-
-    __slots__ = ("of",)
-
-    of: Node
-
-    def __eq__(self, other: object) -> bool:
-        return original(self) is original(other)
-
-    def __hash__(self) -> int:
-        return hash(self.of)
-
-
-def original(n: Any) -> Any:
-    """The node on the tape that a step stands for."""
-    return n.of if n.__class__ is Opened else n
 
 
 class View(NamedTuple):
-    """The node of a result with the compiled calls below it opened, and what there is to say about them.
+    """The node of a result as it is looked at, and what there is to say about its compiled calls.
 
     notes, doubts
         Sentences; the doubts are those without which an answer could mislead.
@@ -75,15 +59,15 @@ class View(NamedTuple):
 
 
 def opened(root: Node, variables: Variables) -> View:
-    """A result, seen through the compiled calls on the way to it.
+    """A result, seen through the compiled calls on the way to it, with the values that are not kept.
 
     variables
-        Tensors in reach: a call whose large inputs were freed can be run again on them.
+        Tensors in reach: what was freed is computed again from them.
     """
     nodes = list(ancestors(root))[::-1]
-    if all(_call_of(n) is None for n in nodes):
+    if all(_call_of(n) is None and not _lacks_values(n) for n in nodes):
         return View(root)
-    opening = _Opening({v.tensor.n: v.tensor.v for v in variables.all})
+    opening = _Opening(variables)
     for n in nodes:
         opening.see(n)
     notes = tuple(opening.notes())
@@ -100,19 +84,31 @@ def parents_of(n: Node) -> Iterable[Node | None]:
     return [q for k, q in enumerate(n.parents) if k in used]
 
 
+def _lacks_values(n: Node) -> bool:
+    """Whether an array of a tracked step is not there: the backward pass does not read it, or has freed it."""
+    if n.p is None or n.pull is None:
+        return False
+    return n.out.__class__ is Type or any(v.__class__ is Type for v in n.args)
+
+
 def _call_of(n: Node) -> GraphCall | None:
     call = (n.params or {}).get("call") if n.p is not None else None
     return call if isinstance(call, GraphCall) else None
 
 
 class _Told(NamedTuple):
-    """A call that was opened, or not (`why` says why not), how many steps it has, how far its result is off."""
+    """A call that was opened, or not (`why` says why not), how many steps it has, how far its result is off.
+
+    taken
+        Names of arrays of the program that stand in for what was freed.
+    """
 
     name: str
     place: str
-    steps: int
-    off: float
-    why: str
+    steps: int = 0
+    off: float = 0.0
+    why: str = ""
+    taken: tuple[str, ...] = ()
 
 
 class _Opening:
@@ -122,8 +118,8 @@ class _Opening:
         Node → what stands for it, where that is another one.
     """
 
-    def __init__(self, in_reach: Mapping[Node, Any]) -> None:
-        self.in_reach = in_reach
+    def __init__(self, variables: Variables) -> None:
+        self.in_reach, self.arrays = variables.values, variables.arrays
         self.seen: dict[Node, Node] = {}
         self.told: list[_Told] = []
         self.cuts: dict[Node, list[Cut]] = {}
@@ -135,48 +131,89 @@ class _Opening:
         if call is not None:
             self._open(n, call)
             return
-        if any(q in self.seen for q in n.parents if q is not None):
-            self.seen[n] = _copied(n, n.serial, self.seen)
-            return
-        source, k = _output_of(n)
-        if source in self._outputs and k is not None:
-            self.seen[n] = _standing_for(n, self._outputs[source][k])
+        source, k = (None, None) if self._hangs_on_a_copy(n) else _output_of(n)
+        if source not in self._outputs:
+            self._copy(n)
+        elif k is not None:
+            self.seen[n] = standing_for(n, self._outputs[source][k])
+
+    def _hangs_on_a_copy(self, n: Node) -> bool:
+        return any(q in self.seen for q in n.parents if q is not None)
+
+    def _copy(self, n: Node) -> None:
+        """See a step as a copy, if it hangs on one or lacks values."""
+        refill = _lacks_values(n)
+        if refill or self._hangs_on_a_copy(n):
+            self.seen[n] = m = copied(n, n.serial, self.seen)
+            if refill and not isinstance(n.p.rule, Custom):  # type: ignore[union-attr]
+                self._refill(m)
+
+    def _refill(self, m: Opened) -> None:
+        """Put in the values that are not there, as far as they can be had."""
+        args = [self._value(q, v, m.serial) for q, v in zip(m.parents, m.args, strict=True)]
+        if m.p.nary:  # type: ignore[union-attr]
+            m.x = tuple(args)
+        else:
+            m.x, m.y = (*args, None)[:2]
+        if m.reading is not None:
+            x = m.reading.x
+            m.reading = m.reading._replace(x=Operand(x.node, self._value(x.node, x.value, m.serial)))
+        t = type_of(m.out)
+        self._bytes += t.size * t.dtype.itemsize
+        if m.out.__class__ is Type and self._bytes <= _BYTES and all(v.__class__ is not Type for v in args):
+            with np.errstate(all="ignore"):
+                m.out = np.asarray(m.p.value(*map(lift, args), **(m.params or {})), t.dtype).reshape(t.shape)  # type: ignore[union-attr]
 
     # --- one call ----------------------------------------------------------------------------------
 
     def _open(self, n: Node, call: GraphCall) -> None:
         graph = dce(call.function.graph)
         values = [self._value(q, v, n.serial) for q, v in zip(n.parents, n.args, strict=True)]
-        why = self._why_not(graph, values)
-        if not why:
+        _read_from_outside(call, values)
+        why = self._too_much(graph)
+        found: list[Node] = []
+        for given, taken in [] if why else self._completed(values):
             try:
-                outs, steps = self._run(graph, n, values)
+                outs, steps = self._run(graph, n, given)
             except ChainruleError as err:  # what the engine of single operations refuses
                 why = str(err.what)
-        if why:
-            self.told.append(_Told(call.name, n.source.place, 0, 0.0, why))
-            if any(q in self.seen for q in n.parents if q is not None):
-                self.seen[n] = _copied(n, n.serial, self.seen)
+                break
+            off = _difference(n.out, [outs[k].out for k in call.live])
+            if not taken or off <= _ROUNDING:
+                found = [outs[k] for k in call.live]
+                self.told.append(_Told(call.name, n.source.place, steps, off, taken=taken))
+                break
+        if not found:
+            self.told.append(_Told(call.name, n.source.place, why=why or _FREED))
+            self._copy(n)
             return
-        found = [outs[k] for k in call.function.inexact]
-        off = _difference(n.out, [t.out for t in found])
-        self.told.append(_Told(call.name, n.source.place, steps, off, ""))
         if len(found) == 1:
-            self.seen[n] = step = _standing_for(n, found[0])
+            self.seen[n] = step = standing_for(n, found[0])
             step.serial = n.serial
         else:
             self._outputs[n] = found
 
     def _value(self, q: Node | None, v: Any, serial: int) -> Any:
-        """An input of a call; one that was freed is read where the program still has it."""
-        found = as_read(q, v, serial)
-        return as_read(q, self.in_reach.get(q, v), serial) if found.__class__ is Type else found
+        """An operand; one that was freed is taken from the step that made it, or read where the program has it."""
+        for found in (v, self.in_reach.get(q, v), v if q is None else self.seen.get(q, q).out):
+            found = as_read(q, found, serial)
+            if found.__class__ is not Type:
+                return found
+        return type_of(v)
 
-    def _why_not(self, graph: Graph, values: Sequence[Any]) -> str:
+    def _completed(self, values: list[Any]) -> Iterator[tuple[list[Any], tuple[str, ...]]]:
+        """The operands, with arrays of the program for what was freed: the result shows whether it was these."""
+        missing = [k for k, v in enumerate(values) if v.__class__ is Type]
+        fits = [[(name, a) for name, a in self.arrays.values() if type_of(a) == values[k]] for k in missing]
+        for chosen in islice(product(*fits), _TRIES):
+            given = list(values)
+            for k, (_, a) in zip(missing, chosen, strict=True):
+                given[k] = a
+            yield given, tuple(name for name, _ in chosen)
+
+    def _too_much(self, graph: Graph) -> str:
         self._steps += len(graph.equations)
         self._bytes += sum(v.type.size * v.dtype.itemsize for e in graph.equations for v in e.outs)
-        if any(v.__class__ is Type for v in values):
-            return "backward() freed the arrays over 4 kB that it read"
         if self._steps > _STEPS:
             return f"with it there would be {self._steps} steps"
         return f"its steps would take {self._bytes / 2**30:.1f} GB" if self._bytes > _BYTES else ""
@@ -202,8 +239,11 @@ class _Opening:
             elif m.p.name == "detach":
                 inside[m] = self._cut(m, serial, inside, unrecorded)
             else:
-                inside[m] = step = _copied(m, serial, inside if m.pull is not None else inside | unrecorded)
-                step.call = None if m.call is None else (n.serial, m.call)  # type: ignore[assignment]
+                inside[m] = step = copied(m, serial, inside if m.pull is not None else inside | unrecorded)
+                if (
+                    m.scope
+                ):  # calls of user-level operations have numbers of their own in each call of the graph
+                    step.call = (n.serial, m.call)  # type: ignore[assignment]
                 if n.pull.__class__ is Freed and step.pull is not None:
                     step.pull = n.pull
         return [_output(t, inside) for t, _ in outs], sum(m.__class__ is Opened for m in inside.values())
@@ -233,12 +273,24 @@ class _Opening:
                 yield f"{name} (compiled, {place}) {_CLOSED}: {why}."
 
 
+def _read_from_outside(call: GraphCall, values: list[Any]) -> None:
+    """Put in the arrays that a function reads from outside, where backward freed them: it still has them."""
+    owner = call.function.owner() if call.function.owner is not None else None
+    captured = [] if owner is None else owner.captured
+    first = len(values) - len(captured)
+    for k, c in enumerate(map(value_of, captured), first):
+        if values[k].__class__ is Type and c.__class__ is np.ndarray and type_of(c) == values[k]:
+            values[k] = c
+
+
 def _note(name: str, place: str, told: Sequence[_Told]) -> Iterable[str]:
     if not told:
         return
     times = "" if len(told) == 1 else f" {len(told)} times"
     steps = "the step inside is" if told[0].steps == 1 else f"the {told[0].steps} steps inside are"
     head = f"{name} ran{times} as machine code ({place}); {steps} told as NumPy computes them"
+    taken = list(dict.fromkeys(a for t in told for a in t.taken))
+    head += f", with {' and '.join(taken)} as it is now" if taken else ""
     off = max(t.off for t in told)  # NaN compares as smaller: then nothing is known, and nothing said
     if off == 0:
         yield f"{head}, to the same last digit."
@@ -265,57 +317,6 @@ def _made(values: Iterable[Any], start: int) -> list[Node]:
 def _output(t: Any, inside: Mapping[Node, Node]) -> Node:
     """What made an output: a step inside, or an argument or a constant that is returned as it is."""
     return inside.get(node_of(t), node_of(t))
-
-
-def _standing_for(n: Node, made_by: Node) -> Opened:
-    """The step that made an output, as what the output is on the tape."""
-    if made_by.__class__ is Opened and original(made_by).serial > n.serial:
-        m: Any = made_by
-    else:  # it is an argument, or stands for another output already
-        m = _alias(made_by, n.serial)
-    m.of, m.out = n, m.out if n.out.__class__ is Type else n.out
-    _mark(m, n)
-    return m
-
-
-def _alias(n: Node, serial: int) -> Opened:
-    m = new(Opened)
-    m.p, m.a, m.b, m.x, m.y, m.out = _ALIAS, n, None, n.out, None, n.out
-    m.pull = None if n.pull is None else array_pull(_ALIAS, (True,), False)
-    m.params = m.reading = m.scope = m.call = None
-    m.code, m.at, m.serial, m.depth = n.code, n.at, serial, 0
-    return m
-
-
-def _copied(n: Node, serial: float, seen: Mapping[Node, Node]) -> Opened:
-    """A step that hangs on what its parents are seen as."""
-    m = new(Opened)
-    m.of = n
-    for name in ("p", "params", "b", "x", "y", "out", "pull", "code", "at", "reading", "scope", "call"):
-        setattr(m, name, getattr(n, name))
-    m.serial = serial
-    if n.p.nary:
-        m.a = tuple(_held(a, seen) for a in n.a)
-    else:
-        m.a, m.b = _held(n.a, seen), _held(n.b, seen)
-    if n.reading is not None:
-        x = n.reading.x
-        m.reading = n.reading._replace(x=Operand(seen.get(x.node, x.node), x.value))
-    if n.pull is None:
-        m.depth, m.oldest = n.depth, getattr(n, "oldest", n.serial)
-    _mark(m, n)
-    return m
-
-
-def _held(a: Any, seen: Mapping[Node, Node]) -> Any:
-    """A parent as a node holds it: seen as it is, or as it was."""
-    q = a() if a.__class__ is ref else a
-    return seen.get(q, a)
-
-
-def _mark(m: Opened, n: Node) -> None:
-    if hasattr(n, "overwritten"):
-        m.overwritten = n.overwritten
 
 
 def _difference(packed: Any, outs: Sequence[Any]) -> float:
@@ -347,4 +348,4 @@ def _output_of(n: Node) -> tuple[Node | None, int | None]:
     return source, None
 
 
-__all__ = ["Opened", "View", "opened", "original", "parents_of"]
+__all__ = ["View", "opened", "parents_of"]

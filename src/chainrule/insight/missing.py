@@ -14,6 +14,7 @@ from chainrule.insight.flow import LOST, Flow, value_at
 from chainrule.insight.history import history_note
 from chainrule.insight.nonfinite import first_overflow
 from chainrule.insight.question import Question
+from chainrule.insight.shapes import squares
 from chainrule.insight.shown import literal, show
 from chainrule.insight.trace import operand_names, trace
 from chainrule.insight.zeros import readings
@@ -226,7 +227,7 @@ def _result(q: Question) -> Answer:
         if n.out.__class__ is Type or np.isfinite(np.asarray(n.out)).all()
         else first_overflow(flow, names)
     )
-    lines = [line, *(f"  {s}." for s in readings_below(flow, names))]
+    lines = [line, *(f"  {s}." for s in (*readings_below(flow, names), *squares(flow.order(), names)))]
     if bad is not None:
         reason = "nan" if np.isnan(np.asarray(n.out)).any() else "infinite"
         return q.say(

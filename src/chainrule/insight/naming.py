@@ -8,11 +8,13 @@ import itertools
 import linecache
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from chainrule.dispatch import Handle
-from chainrule.source import Source
+from chainrule.source import Pullback, Source
 from chainrule.tape.node import Node
 
 _LETTERS = ("u", "p", "q", "r", "s", "v", "g", "h")  # of computed values; t is kept for unnamed leaves
@@ -33,9 +35,12 @@ class Variables:
     Looked up when asked and forgotten afterwards, so nothing is kept alive.
     """
 
-    def __init__(self, found: Iterable[Variable]) -> None:
-        self.all = list(found)
+    def __init__(
+        self, found: Iterable[Variable], arrays: Mapping[int, tuple[str, Any]] = MappingProxyType({})
+    ) -> None:
+        self.all, self.arrays = list(found), arrays  # NumPy arrays: id → name and array
         self.by_node: dict[Node, str] = {}
+        self.values = {v.tensor.n: v.tensor.v for v in self.all}  # what they hold now
         for v in self.all:
             self.by_node.setdefault(v.tensor.n, v.name)
 
@@ -57,6 +62,7 @@ class Variables:
         """Those of some namespaces, the nearest first; an inner name hides an outer one."""
         plain: list[Variable] = []
         inside: list[Variable] = []
+        arrays: dict[int, tuple[str, Any]] = {}
         seen: set[str] = set()
         for scope in scopes:
             for name, value in list(scope.items()):
@@ -65,9 +71,11 @@ class Variables:
                 seen.add(name)
                 if isinstance(value, Handle):
                     plain.append(Variable(name, value))
+                elif value.__class__ is np.ndarray:
+                    arrays.setdefault(id(value), (name, value))
                 else:
                     inside.extend(_inside(name, value))
-        return cls([*plain, *inside])
+        return cls([*plain, *inside], arrays)
 
 
 def namespace(frame: FrameType) -> Mapping[str, Any]:
@@ -108,7 +116,8 @@ def assigned_names(nodes: Iterable[Node], taken: Collection[str]) -> dict[Node, 
     """
     claims: dict[str, list[Node]] = {}
     for n in nodes:
-        name = _assigned(n.source) if n.p is not None and n.code.co_name != "<module>" else None
+        own = n.p is not None and n.code.co_name != "<module>" and n.call != Pullback.call
+        name = _assigned(n.source) if own else None
         if name is not None and name not in taken:
             claims.setdefault(name, []).append(n)
     return {claimed[0]: name for name, claimed in claims.items() if len(claimed) == 1}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from chainrule.dispatch import Handle
 from chainrule.draw import Edge, GraphDrawing, Node
 from chainrule.eager.backward import node_of
 from chainrule.errors import ArgumentError, DataError
+from chainrule.insight.as_text import chain, is_sum, local_text
 from chainrule.insight.folding import BOXES, View, around, felt, folded, steps
 from chainrule.insight.inside import opened
 from chainrule.insight.naming import Variables
-from chainrule.insight.trace import Line, Step, Trace, trace
+from chainrule.insight.shown import number
+from chainrule.insight.trace import Given, Line, Step, Trace, trace
 from chainrule.ir.types import type_of
 from chainrule.source import boundary, user_frame
 
@@ -120,7 +123,8 @@ def graph_of(tree: Trace) -> GraphDrawing:
         boxes = tuple(_line_box(i, line, out) for i, line in enumerate(tree.lines))
         return GraphDrawing(f"{title}, line by line", boxes)
     told = {s.id: s for s in tree.steps}
-    nodes = [_box(s, out) for s in tree.steps]
+    given = {g.id: g for g in tree.leaves}
+    nodes = [_box(s, out, given.get(s.id)) for s in tree.steps]
     nodes += [Node(f"unused {name}", (name, "not used"), "unused") for name in tree.unused]
     edges: list[Edge] = []
     for s in tree.steps:
@@ -128,7 +132,7 @@ def graph_of(tree: Trace) -> GraphDrawing:
     return GraphDrawing(title, tuple(nodes), tuple(edges))
 
 
-def _box(s: Step, out: str) -> Node:
+def _box(s: Step, out: str, given: Given | None) -> Node:
     head = s.name if s.formula is None or s.formula.text == s.name else f"{s.name} = {s.formula.text}"
     rows = [f"{s.name}, unnamed" if s.kind == "unnamed" else head, s.value.brief]
     if s.tracked and s.cotangent is not None:
@@ -136,8 +140,22 @@ def _box(s: Step, out: str) -> Node:
     elif s.tracked:
         rows.append(s.note or "not kept")
     kind = "constant" if s.kind == "computed" and not s.tracked else s.kind
-    note = f"{', '.join(rows)}; {s.place}" + (f"; {s.note}" if s.note else "")
-    return Node(s.id, tuple(rows), kind, note)
+    told = [
+        ", ".join(rows),
+        *(local_text(s.name, e) for e in s.locals),
+        *_routes(given),
+        str(s.place),
+        s.note,
+    ]
+    return Node(s.id, tuple(rows), kind, "; ".join(filter(None, told)))
+
+
+def _routes(given: Given | None) -> Iterator[str]:
+    """The chain rule along each route from a leaf: the whole story of its gradient."""
+    routes = given.routes if given is not None and is_sum(given) else ()
+    for r in routes:
+        if len(r.locals) > 1:
+            yield f"{number(r.product)} = {chain(r, given.name)}"  # type: ignore[union-attr]
 
 
 def _edges(s: Step, told: dict[int, Step]) -> list[Edge]:

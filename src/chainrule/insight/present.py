@@ -22,6 +22,7 @@ from chainrule.insight.nonfinite import (
 )
 from chainrule.insight.question import Question, Walked
 from chainrule.insight.routes import check_of, check_text, jacobian_rows, routes_text, same
+from chainrule.insight.shapes import squares
 from chainrule.insight.shown import Shown, factor, number, place, show
 from chainrule.insight.trace import Trace, changed_since, operand_names
 from chainrule.insight.zeros import (
@@ -63,7 +64,7 @@ def _place(q: Question) -> Source | None:
 
 
 def _head(q: Question, value: Any, w: Walked) -> str:
-    at = value_at(q.n, w.root.serial)
+    at = value_at(q.n, w.root.serial, q.variables.values)
     out, name = q.result_name(w.root), q.name
     if q.entry and np.ndim(value) == len(q.entry):
         i = place(q.entry)
@@ -99,7 +100,7 @@ def _explained(q: Question, value: Any, w: Walked) -> Answer:
         return q.say("saturated", [head, *(f"  {s}" for s in squashed)], value=value,
                      place=next(iter(squashed.values())), fix=FIX["saturated"])  # fmt: skip
     body = [*_routes(q, w), *empty_entries(w.flow, q.n, value, names, q.name)]
-    body += [f"  {s}." for s in readings(w.flow, q.n, names)]
+    body += [f"  {s}." for s in (*readings(w.flow, q.n, names), *squares(w.flow.way_from(q.n), names))]
     found = updates.lost_update(q)
     if found is not None:
         line, source = found
@@ -244,6 +245,10 @@ def _changed(q: Question, grad: Any, value: Any, walks: list[Walked], fits: Walk
     head = f"{q.name}.grad = {show(value).text}"
     if not q.contributions:
         mark = getattr(grad.n, "overwritten", None)
+        by = (grad.n.params or {}).get("compiled")
+        if by is not None and mark is None:
+            line = f"  A backward inside of the compiled function {by} stored it, at {grad.n.source}"
+            return q.say("gradient", [head, line], value=value, place=grad.n.source)
         where = grad.n.source if mark is None else mark[1]
         zero = not np.any(np.asarray(value) != 0)
         what = "was assigned" if mark is None else "was set to 0 in place" if zero else "was changed in place"

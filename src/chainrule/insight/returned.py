@@ -7,6 +7,7 @@ out can name the function and the point.
 from __future__ import annotations
 
 import ast
+import re
 from typing import NamedTuple
 
 from chainrule.insight.asked import call_at
@@ -17,6 +18,7 @@ from chainrule.tape.node import Node
 _LONG = 60  # characters of code that still fit into a sentence
 _WRAP = frozenset({"grad", "value_and_grad"})  # grad(f)(x)
 _TAKE = frozenset({"jvp", "vjp", "hvp", "vhp"})  # jvp(f, (x,), (t,))
+_GRADIENT = re.compile(r"(?:value_and_)?grad\((\w+)\)")
 _PRODUCTS = frozenset({"hvp", "vhp"})
 
 
@@ -38,8 +40,12 @@ def returned(n: Node, variables: Variables) -> Returned | None:
     if "compiled" in params:
         name = params["compiled"]
         what = "is a gradient," if name.startswith("grad(") else "was"
-        why = "Nothing that went in requires a gradient, so how it came about was not kept."
-        return Returned(f"{what} computed by the compiled function {name}", n.source, why, call.ask())
+        why = "No gradient flows from it to what went in, so how it came about was not kept."
+        inner = _GRADIENT.fullmatch(name)
+        if inner:  # what is asked about is the function inside
+            call = call._replace(function=inner[1]) if call.point else _Written()
+        what = f"{what} computed by the compiled function {name}"
+        return Returned(what, n.source, why, call.ask(of_gradient=bool(inner)))
     owner = params["gradient_of"]() if "gradient_of" in params else None
     if owner is not None and owner in variables.by_node:
         of = variables.by_node[owner]

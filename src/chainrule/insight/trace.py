@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.insight.copies import original
 from chainrule.insight.flow import LOST, Flow, Operation, operation, value_at
 from chainrule.insight.history import history_note
-from chainrule.insight.inside import original
 from chainrule.insight.naming import Variables, assigned_names, fresh_names
 from chainrule.insight.notation import Formula, local_derivative, step_formula
 from chainrule.insight.returned import returned
 from chainrule.insight.saved import NOTHING, Saved, saved
+from chainrule.insight.shapes import squares
 from chainrule.insight.shown import Shown, show
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
@@ -310,10 +311,18 @@ class _Builder:
         long = len(self.nodes) > 20 * STEPS_SHOWN  # told line by line: steps need no names
         inner = {} if long else assigned_names(self.nodes, taken)
         letters, ts = fresh_names([*taken, *inner.values()])
+        names |= self._names_of_arrays(taken)
         for n in self.nodes:
             if n not in names and (n.p is None or (not long and self.group.get(n, n) is n)):
                 names[n] = inner.get(n) or self._new_name(n, names, letters, ts)
         return names
+
+    def _names_of_arrays(self, taken: set[str]) -> dict[Node, str]:
+        """Constants that are NumPy arrays of the program: they have its names, one array in several steps too."""
+        arrays = self.variables.arrays
+        read = ((q, v) for n in self.nodes for q, v in zip(n.parents, n.args, strict=True) if q is not None)
+        found = {q: arrays[id(v)][0] for q, v in read if q.p is None and q.pull is None and id(v) in arrays}
+        return {q: name for q, name in found.items() if name not in taken}
 
     def _new_name(self, n: Node, names: dict[Node, str], letters: Iterator[str], ts: Iterator[str]) -> str:
         if n.p is None:
@@ -383,7 +392,7 @@ class _Builder:
 
     def _value(self, n: Node) -> Shown:
         """The value as the result was computed from it."""
-        return show(value_at(n, self.root.serial))
+        return show(value_at(n, self.root.serial, self.variables.values))
 
     def _cotangent(self, n: Node) -> Shown | None:
         ct = self.cts.get(n)
@@ -473,6 +482,7 @@ class _Builder:
         changed = [(self.names[n], source) for n, source in marks if source is not None]
         for name, source in changed[:3]:
             yield f"{name} was changed in place afterwards, at {source.place}: the numbers here are those of before."
+        yield from (f"{s}." for s in squares(self.nodes, self._operand))
         yield from history_note(self.root)
         if any(ct is LOST for ct in self.cts.values()):
             yield (
