@@ -134,10 +134,12 @@ class Block:
         float64 or float32: the real numbers.
     lanes
         Entries of a vector; 1: plain numbers.
+    functions
+        The functions of the module for long formulas (functions.py); None: they are written here.
     """
 
-    def __init__(self, dtype: np.dtype, lanes: int) -> None:
-        self.dtype, self.lanes = np.dtype(dtype), lanes
+    def __init__(self, dtype: np.dtype, lanes: int, functions: Any = None) -> None:
+        self.dtype, self.lanes, self.functions = np.dtype(dtype), lanes, functions
         self.bits = 8 * self.dtype.itemsize
         self.real = "double" if self.bits == 64 else "float"
         of = (lambda t: f"<{lanes} x {t}>") if lanes > 1 else lambda t: t

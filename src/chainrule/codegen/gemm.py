@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.codegen.block import Block, Index, Value, literal
-from chainrule.codegen.memory import Addresses, Slots, function
+from chainrule.codegen.memory import Addresses
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Gemm, Phase
 from chainrule.codegen.views import Axis, Terms, leading
@@ -19,12 +19,13 @@ class GemmWriter(Addresses):
     outᵀ = rightᵀ·leftᵀ.
     """
 
-    def __init__(self, plan: Plan, gemm: Gemm, slots: Slots, phase: Phase) -> None:
-        super().__init__(plan, slots, phase, Block(plan.dtype, 1), gemm.samples)
+    def __init__(self, plan: Plan, gemm: Gemm, phase: Phase) -> None:
+        super().__init__(plan, phase, Block(plan.dtype, 1), gemm.samples)
         self.gemm = gemm
         self.fn = "dgemm" if plan.dtype.itemsize == 8 else "sgemm"
 
-    def text(self, name: str) -> str:
+    def lines(self) -> list[str]:
+        """The body of the function."""
         self._nest(list(self.gemm.batch))
         self.b.declared[self.fn] = _GEMM.format(self.fn)
         self.b.called.add(self.fn)
@@ -35,8 +36,7 @@ class GemmWriter(Addresses):
             "  %ta = alloca i8",
             "  %tb = alloca i8",
         ]
-        lines = [*head, *self.b.levels[0].lines]
-        return function(name, lines)
+        return [*head, *self.b.levels[0].lines]
 
     def _nest(self, batch: list[Axis]) -> None:
         if not batch:

@@ -92,6 +92,32 @@ def _capsule(name: str) -> int:
     return api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule))
 
 
+def _object(text: str) -> bytes:
+    """Object code of a module: kept from before, or made."""
+    import llvmlite.binding as llvm
+
+    name = cache.key(*_made_by(), text)
+    code = cache.read(name)
+    if code is None:
+        module = llvm.parse_assembly(text)
+        module.verify()
+        code = _engine()[0].emit_object(module)
+        cache.write(name, code)
+    return code
+
+
+def _link(code: bytes, functions: list[str], addresses: Mapping[str, int]) -> Any:
+    """Object code as functions in memory: name -> address, as long as this object lives."""
+    import llvmlite.binding as llvm
+
+    library = llvm.JITLibraryBuilder().add_object_img(code)
+    for function in functions:
+        library.export_symbol(function)
+    for name, at in addresses.items():
+        library.import_symbol(name, at)
+    return library.link(_engine()[1], next(_names))
+
+
 class Module:
     """Compiled code, kept in memory as long as this object lives.
 
@@ -104,26 +130,10 @@ class Module:
     def __init__(
         self, text: str, functions: list[str], externals: list[str], objects: Mapping[str, int] = _NONE
     ) -> None:
-        import llvmlite.binding as llvm
-
         self.text = text
-        machine, jit = _engine()
-        name = cache.key(*_made_by(), text)
         with _LOCK:
-            kept = cache.read(name)
-            if kept is None:
-                module = llvm.parse_assembly(text)
-                module.verify()
-                kept = machine.emit_object(module)
-                cache.write(name, kept)
-            library = llvm.JITLibraryBuilder().add_object_img(kept)
-            for function in functions:
-                library.export_symbol(function)
-            for external in externals:
-                library.import_symbol(external, _address(external))
-            for name_of_object, at in objects.items():
-                library.import_symbol(name_of_object, at)
-            self._tracker = library.link(jit, next(_names))
+            addresses = {name: _address(name) for name in externals} | dict(objects)
+            self._tracker = _link(_object(text), functions, addresses)
 
     def address(self, name: str) -> int:
         """Where a function begins."""

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from chainrule.codegen import indexing, integers, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
 from chainrule.codegen.computed import changed, loops, runs_along
-from chainrule.codegen.memory import Memory, Slots, function, kind_of
+from chainrule.codegen.functions import Functions
+from chainrule.codegen.memory import Memory, kind_of
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import REDUCTIONS, SEARCHES, Read, operands
 from chainrule.codegen.scalar import lower
@@ -40,25 +41,32 @@ _ACROSS = {
 
 
 class KernelWriter(Memory):
-    """One kernel → the text of a function `@NAME(ptr %table, i64 %begin, i64 %start, i64 %len)`."""
+    """One kernel → the lines of a function, see `memory.function`."""
 
-    def __init__(self, plan: Plan, kernel: Kernel, slots: Slots, phase: Phase | None) -> None:
+    def __init__(
+        self, plan: Plan, kernel: Kernel, phase: Phase | None, functions: Functions | None = None
+    ) -> None:
         self.kernel = kernel
         self.outputs, self.axes = kernel.outputs, kernel.axes
         self.rows = self._rows_at_once(plan)
         self._row = 0  # which of them is written
-        lanes = LANES[8 * plan.dtype.itemsize] * (
-            2 if self.rows else 4 if kernel.multiplies(plan.made) else 1
-        )
-        block = Block(plan.dtype, lanes if kernel.vector else 1)
-        super().__init__(plan, slots, phase, block, kernel.axes[-1] if kernel.vector else None)
         extent = kernel.axes[-1].extent if kernel.vector else 0
+        lanes = LANES[8 * plan.dtype.itemsize]
+        lanes *= 2 if self.rows else 4 if kernel.multiplies(plan.made) else 1
+        if not extent:
+            lanes = 1
+        elif phase is None:
+            lanes = min(lanes, 1 << (extent - 1).bit_length())  # no more than there are entries
+        super().__init__(
+            plan, phase, Block(plan.dtype, lanes, functions), kernel.axes[-1] if extent else None
+        )
         self.partial = bool(kernel.vector and extent % self.b.lanes)
         self.memo: dict[tuple[Var, Terms], Value] = {}
         self.guarded: dict[str, dict[tuple[Var, Terms], Value]] = {}  # the same, of what holds under a guard
         self.mask: Value | None = None
 
-    def text(self, name: str) -> str:
+    def lines(self) -> list[str]:
+        """The body of the function."""
         outer = list(self.axes[:-1] if self.kernel.vector else self.axes)
         for o in self.outputs:
             if o.scattered:
@@ -69,8 +77,7 @@ class KernelWriter(Memory):
             self._nest([a for a in outer if a is not self.kernel.powers.along], self._row_of_powers)
         else:
             self._nest(outer, self._innermost)
-        lines = self.b.levels[0].lines
-        return function(name, lines)
+        return self.b.levels[0].lines
 
     # --- loops -------------------------------------------------------------------------------------
 
@@ -273,12 +280,27 @@ class KernelWriter(Memory):
     # --- values ------------------------------------------------------------------------------------
 
     def pull(self, v: Var, idx: Terms) -> Value:
-        """Entry `idx` of a value: read from memory if it is kept there, else computed."""
-        key = (v, idx)
-        found = self.memo.get(key)
-        if found is None:
-            found = self.memo[key] = self._load_or_define(v, idx)
-        return found
+        """Entry `idx` of a value: read from memory if it is kept there, else computed.
+
+        What it is computed from comes first, however much that is: Python's stack is short.
+        """
+        stack = [(v, idx)]
+        while (v, idx) not in self.memo:
+            read = stack[-1]
+            missing = next((r for r in self._operands(*read) if r not in self.memo), None)
+            if missing is None:
+                out = self._load_or_define(*stack.pop())
+                self.memo[read] = out  # only now: what a loop inside has computed is forgotten
+            else:
+                stack.append(missing)
+        return self.memo[v, idx]
+
+    def _operands(self, v: Var, idx: Terms) -> list[Read]:
+        """What an entry is computed from in this kernel, at the same place of its loops."""
+        if self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
+            return []
+        e = self.plan.made[v]
+        return operands(e, idx) if e.primitive.kind == "elementwise" or is_view(e) else []
 
     def _load_or_define(self, v: Var, idx: Terms) -> Value:
         number = self.plan.graph.constants.get(v)

@@ -29,11 +29,10 @@ class Slots:
 class Addresses(Layout):
     """Where the entries of kept values are: pointers of the table, strides, the loops' indices."""
 
-    def __init__(
-        self, plan: Plan, slots: Slots, phase: Phase | None, block: Block, samples: Axis | None
-    ) -> None:
+    def __init__(self, plan: Plan, phase: Phase | None, block: Block, samples: Axis | None) -> None:
         super().__init__(plan, phase)
-        self.slots, self.b, self.samples = slots, block, samples
+        self.b, self.samples = block, samples
+        self.pointers: dict[Any, int] = {}  # what is read and written -> its number in this kernel
         self.at: dict[Axis, Index] = {}
 
     def address(self, v: Var, idx: Terms, loops: Container[Axis] | None = None) -> tuple[Index, int]:
@@ -50,8 +49,8 @@ class Addresses(Layout):
         return self.b.at(self._pointer(key), found, offset, memory_type(v, self.b)), apart
 
     def _pointer(self, key: Any) -> str:
-        slot = self.b.named(f"getelementptr ptr, ptr %table, i64 {self.slots[key]}", 0)
-        return self.b.named(f"load ptr, ptr {slot}, !invariant.load !0", 0)
+        number = self.pointers.setdefault(key, len(self.pointers))
+        return self.b.named(f"{_POINTER}{number}", 0)
 
 
 def kind_of(v: Var) -> str:
@@ -211,7 +210,34 @@ class Memory(Locations, Addresses):
         return Value(self.b, self.b.named(f"icmp ne {t} {name}, {zero}", level), TRUTH, level)
 
 
-def function(name: str, lines: Sequence[str]) -> str:
-    """A kernel: the samples of one tile, from `%start` on; `%begin` is where those of its chunk begin."""
-    head = f"define internal void @{name}(ptr %table, i64 %begin, i64 %start, i64 %len) {{"
-    return "\n".join([head, "entry:", *lines, "  ret void", "}"])
+_POINTER = "pointer "  # no instruction: `function` writes it out
+
+
+def function(name: str, lines: Sequence[str], slots: Sequence[int] | None) -> str:
+    """A kernel: the samples of one tile, from `%start` on; `%begin` is where those of its chunk begin.
+
+    slots
+        Of its pointers in the table; None: they are read from `%slots`, so that one kernel serves several places.
+    """
+    head = f"define internal void @{name}(ptr %table, ptr %slots, i64 %begin, i64 %start, i64 %len) {{"
+    body: list[str] = []
+    for line in lines:
+        v, is_pointer, number = line.partition(f" = {_POINTER}")
+        body += _pointer(v.strip(), int(number), slots) if is_pointer else (line,)
+    return "\n".join([head, "entry:", *body, "  ret void", "}"])
+
+
+def _pointer(v: str, number: int, slots: Sequence[int] | None) -> list[str]:
+    slot, before = f"{v}.slot", []
+    if slots is not None:
+        slot = str(slots[number])
+    else:
+        before = [
+            f"  {v}.at = getelementptr i64, ptr %slots, i64 {number}",
+            f"  {slot} = load i64, ptr {v}.at, !invariant.load !0",
+        ]
+    return [
+        *before,
+        f"  {v}.in = getelementptr ptr, ptr %table, i64 {slot}",
+        f"  {v} = load ptr, ptr {v}.in, !invariant.load !0",
+    ]

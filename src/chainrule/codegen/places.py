@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from chainrule.codegen.indexing import is_adding, is_moving, opened
+from chainrule.codegen.lengths import Lengths
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.reading import (
     REDUCTIONS,
@@ -49,6 +50,8 @@ class Places:
         Var -> "whole" or "sum".
     tiles
         Phase -> what is kept in its tiles.
+    roots
+        Phase -> what its tiles must produce.
     """
 
     def __init__(self, graph: Graph, long: int) -> None:
@@ -63,6 +66,8 @@ class Places:
         self.tiles: dict[int, set[Var]] = {}
         self.kept: set[Var] = set()  # in the tiles of every phase that reads them
         self.ready: dict[Var, int] = {}
+        self.roots: dict[int, list[Equation]] = {}
+        self._heavy: set[Var] = set()
         self._order = {e: k for k, e in enumerate(graph.equations)}
         self._time()
         self._place()
@@ -155,10 +160,13 @@ class Places:
                     self._keep(v)
         for e in [e for e in self.graph.equations if e in self.products]:
             self._place_product(e)
-        uses = self._uses(self.graph.equations)
+        uses, length = self._uses(self.graph.equations), Lengths(self.places)
         self._place_for_others(uses)
         for e in self.graph.equations:
             v = e.outs[0]
+            too_long = length.add(e)
+            if has_loops(e) or any(u in self._heavy and u not in self.places for u in e.inputs):
+                self._heavy.add(v)
             if v in self.places or v in self.kept or e in self.calls or is_view(e):
                 continue
             readers = uses.get(v, [])
@@ -166,9 +174,14 @@ class Places:
                 later = any(self._phase_of(r) > self.ready[v] for r, _ in readers)
                 keep = later and self._is_heavy(e)
             else:
-                keep = self._worth_keeping(e, readers) or any(self._repeats(r, often) for r, often in readers)
+                keep = (
+                    too_long
+                    or self._worth_keeping(e, readers)
+                    or any(self._repeats(r, often) for r, often in readers)
+                )
             if keep:
                 self.places[v] = "whole"
+        self._find_roots()
         for p in range(max(self.ready.values(), default=0) + 1):
             self._place_tiles(p)
 
@@ -244,18 +257,8 @@ class Places:
         return (self.is_tiled(r.outs[0]) or self.sums_samples(r)) and (often or not is_moving(r))
 
     def _is_heavy(self, e: Equation) -> bool:
-        """Whether computing a value again would repeat a reduction."""
-        stack, seen = [e], {e}
-        while stack:
-            f = stack.pop()
-            if has_loops(f):
-                return True
-            for v in f.inputs:
-                g = self.made.get(v)
-                if g is not None and g not in seen and v not in self.places and g not in self.calls:
-                    seen.add(g)
-                    stack.append(g)
-        return False
+        """Whether computing a value again would repeat a reduction, or much else."""
+        return e.outs[0] in self._heavy or self._size(e) > _SMALL
 
     def _worth_keeping(self, e: Equation, readers: Sequence[tuple[Equation, bool]]) -> bool:
         """Whether a value is kept rather than computed again where it is read."""
@@ -264,7 +267,7 @@ class Places:
         several = len({id(r) for r, _ in readers}) > 1
         if has_loops(e):
             return several or any(has_loops(r) for r, _ in readers)
-        return several and (not _is_cheap(e) or self._is_heavy(e) or self._size(e) > _SMALL)
+        return several and (not _is_cheap(e) or self._is_heavy(e))
 
     def _is_row_of_powers(self, e: Equation) -> bool:
         """Whether a power is the one before, times x, along a loop that is not that of the samples."""
@@ -314,7 +317,7 @@ class Places:
     def _place_tiles(self, p: int) -> None:
         """What is kept in the tiles of phase p: seen backwards from what the phase must produce."""
         needed: set[Equation] = set()
-        stack = [e for e in self.graph.equations if self.is_root(e, p)]
+        stack = list(self.roots.get(p, ()))
         while stack:
             e = stack.pop()
             if e in needed:
@@ -330,20 +333,25 @@ class Places:
                 ):
                     stack.append(g)
         order = sorted(needed, key=self._order.__getitem__)
-        uses = self._uses(order)
-        self.tiles[p] = {
-            e.outs[0] for e in order
-            if self.is_tiled(e.outs[0]) and e.outs[0] not in self.places and not is_view(e)
-            and (e.outs[0] in self.kept or self._worth_keeping(e, uses.get(e.outs[0], [])))
-        }  # fmt: skip
+        uses, tile = self._uses(order), self.tiles.setdefault(p, set())
+        length = Lengths(self.places, tile)
+        for e in order:
+            v = e.outs[0]
+            too_long = length.add(e)
+            if not self.is_tiled(v) or v in self.places or is_view(e):
+                continue
+            if too_long or v in self.kept or self._worth_keeping(e, uses.get(v, ())):
+                tile.add(v)
 
-    def is_root(self, e: Equation, p: int) -> bool:
-        v = e.outs[0]
-        if e in self.calls or v not in self.places:
-            return False
-        if self.sums_samples(e):
-            return self.ready[v] == p + 1
-        return self.is_tiled(v) and self.ready[v] == p and self.places[v] == "whole"
+    def _find_roots(self) -> None:
+        for e in self.graph.equations:
+            v = e.outs[0]
+            if e in self.calls or v not in self.places:
+                continue
+            if self.sums_samples(e):
+                self.roots.setdefault(self.ready[v] - 1, []).append(e)
+            elif self.is_tiled(v) and self.places[v] == "whole":
+                self.roots.setdefault(self.ready[v], []).append(e)
 
 
 def _is_cheap(e: Equation) -> bool:

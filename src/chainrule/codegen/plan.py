@@ -8,11 +8,10 @@ vectors of samples, however short the other axes are. A value that no kernel can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from chainrule.codegen.computed import picked, renamed_terms
+from chainrule.codegen.computed import picked
+from chainrule.codegen.fuse import Steps, written
 from chainrule.codegen.indexing import added, is_adding
+from chainrule.codegen.lengths import length_of
 from chainrule.codegen.places import Places
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.rare import rare_condition
@@ -52,31 +51,46 @@ class Plan(Places):
         self._schedule()
 
     def _schedule(self) -> None:
-        last = max(self.ready.values(), default=0)
-        for p in range(last + 1):
-            for e in self.graph.equations:
-                v = e.outs[0]
-                if (
-                    self.ready[v] != p
-                    or (self.is_tiled(v) and e not in self.calls)
-                    or self.places.get(v) in (None, "sum")
-                ):
-                    continue
+        """Phase by phase: what is there before it, then its tiles."""
+        steps, before, tiled = Steps(), self._before(), self._tiled()
+        for p in range(max(self.ready.values(), default=0) + 1):
+            for e in before.get(p, ()):
                 if e in self.calls:
-                    self.steps.append(Call(e, self.calls[e]))
+                    steps.append(Call(e, self.calls[e]), e.outs)
                 else:
-                    self._add(self.steps, self._kernel(e, None))
-            kernels: list[Any] = []
-            for e in self.graph.equations:
-                if e.outs[0] in self.tiles[p] or self.is_root(e, p):
-                    if e in self.products:
-                        kernels.append(self._product(e, p))
-                    else:
-                        self._add(kernels, self._kernel(e, p))
-            if kernels:
-                phase = Phase(p, self.axis.extent, self._length(p), kernels)
+                    self._add(steps, e, None)
+            kernels = Steps()
+            for e in tiled.get(p, ()):
+                if e in self.products:
+                    kernels.append(self._product(e, p), e.outs)
+                else:
+                    self._add(kernels, e, p)
+            if kernels.steps:
+                phase = Phase(p, self.axis.extent, self._length(p), kernels.steps)
                 phase.chunks = self._chunks(phase)
-                self.steps.append(phase)
+                steps.append(phase, written(phase))
+        self.steps = steps.steps
+
+    def _before(self) -> dict[int, list[Equation]]:
+        """Phase -> what is computed whole before it."""
+        found: dict[int, list[Equation]] = {}
+        for e in self.graph.equations:
+            v = e.outs[0]
+            if e in self.calls or (self.places.get(v) not in (None, "sum") and not self.is_tiled(v)):
+                found.setdefault(self.ready[v], []).append(e)
+        return found
+
+    def _tiled(self) -> dict[int, list[Equation]]:
+        """Phase -> what is computed and kept in its tiles."""
+        found = {}
+        for p in range(max(self.ready.values(), default=0) + 1):
+            equations = {*self.roots.get(p, ()), *(self.made[v] for v in self.tiles[p])}
+            found[p] = sorted(equations, key=self._order.__getitem__)
+        return found
+
+    def _add(self, steps: Steps, e: Equation, phase: int | None) -> None:
+        kernel = self._kernel(e, phase)
+        steps.add(kernel, *self._read(kernel.outputs[0], phase))
 
     def _chunks(self, phase: Phase) -> int:
         """Chunks of a phase: as many as pay, as there are tiles, and as there is room for sums."""
@@ -169,49 +183,15 @@ class Plan(Places):
         axes = [*batch, *free_x, *free_y, *contracted]
         return axes, len(axes) - len(contracted) + where, Output(e.outs[0], idx, "sum", combine, factors)
 
-    def _add(self, steps: list[Any], kernel: Kernel) -> None:
-        """Append a kernel, or let an earlier one with the same loops write its output too."""
-        (out,) = kernel.outputs
-        reads = self.reads(out, kernel.phase)
-        for k in range(len(steps) - 1, -1, -1):
-            other = steps[k]
-            alike = other.__class__ is Kernel and other.signature() == kernel.signature()
-            if alike and self._fits(other, kernel, reads):
-                out.idx = _renamed(out.idx, kernel.axes, other.axes)
-                out.factors = [(v, _renamed(ts, kernel.axes, other.axes)) for v, ts in out.factors]
-                other.outputs.append(out)
-                return
-            if self._writes(other) & reads.keys():
-                break
-        steps.append(kernel)
-
-    def _fits(self, other: Kernel, kernel: Kernel, reads: dict[Var, list[Terms]]) -> bool:
-        """What the new output reads of the other kernel's it must read at the entry that is just written."""
-        if kernel.powers or other.powers:
-            return False
-        if (
-            kernel.guard
-            and other.guard
-            and _renamed(kernel.guard[1], kernel.axes, other.axes) != other.guard[1]
-        ):
-            return False
-        for o in other.outputs:
-            for idx in reads.get(o.var, ()):
-                if o.combine is not None or _renamed(idx, kernel.axes, other.axes) != o.idx:
-                    return False
-        return True
-
-    def _writes(self, step: Any) -> set[Var]:
-        if isinstance(step, Kernel | Gemm):
-            return {o.var for o in step.outputs}
-        if step.__class__ is Call:
-            return set(step.equation.outs)
-        return {o.var for k in step.kernels for o in k.outputs}
-
     def reads(self, out: Output, phase: int | None) -> dict[Var, list[Terms]]:
         """The kept values that an output reads, and at which entries."""
+        return self._read(out, phase)[0]
+
+    def _read(self, out: Output, phase: int | None) -> tuple[dict[Var, list[Terms]], int]:
+        """The same, and how long it is to compute it from them."""
         found: dict[Var, list[Terms]] = {}
         seen: set[Read] = set()
+        size = length_of(self.made[out.var])
         stack = list(out.factors) if out.combine else operands(self.made[out.var], out.idx)
         stack += [(a.var, a.idx) for a in picked(out.idx)]
         while stack:
@@ -222,8 +202,9 @@ class Plan(Places):
             if self.is_array(v) or self.is_kept(v, phase):
                 found.setdefault(v, []).append(idx)
             else:
+                size += length_of(self.made[v])
                 stack += operands(self.made[v], idx)
-        return found
+        return found, size
 
     def has_loop(self, out: Output, phase: int | None) -> bool:
         """Whether an entry of an output is computed by a loop of its own: a reduction that is kept nowhere."""
@@ -243,10 +224,3 @@ class Plan(Places):
     def is_kept(self, v: Var, phase: int | None) -> bool:
         """Whether a kernel of this phase reads v from memory rather than computing it."""
         return v in self.places or (phase is not None and v in self.tiles[phase])
-
-
-def _renamed(idx: Terms, of: Sequence[Axis], to: Sequence[Axis]) -> Terms:
-    return renamed_terms(idx, dict(zip(of, to, strict=True)))
-
-
-# --- the axis of the samples -------------------------------------------------------------------------

@@ -85,8 +85,11 @@ class SampleAxis:
         ]
 
     def _root(self, d: tuple[Var, int]) -> tuple[Var, int]:
-        while (up := self._parent.get(d, d)) != d:
-            d = up
+        """The representative of a class; the way there becomes shorter each time it is gone."""
+        parent = self._parent
+        while (up := parent.get(d, d)) != d:
+            parent[d] = top = parent.get(up, up)
+            d = top
         return d
 
     def _heaviest(self, graph: Graph, calls: Container[Equation]) -> tuple[Var, int] | None:

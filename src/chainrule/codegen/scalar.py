@@ -141,6 +141,9 @@ LOWER: dict[str, Callable[..., Value]] = {
     "lgamma": g.lgamma,
     "digamma": g.digamma,
 }
+# Those of some thirty instructions and more, of real numbers.
+LONG_FORMULAS = frozenset(list(LOWER)[list(LOWER).index("exp") :])
+
 # Arguments of these are truth values; all others are real numbers, and so are their numbers.
 _LOGICAL = frozenset({"logical_and", "logical_or", "logical_xor", "logical_not"})
 
@@ -158,6 +161,8 @@ def lower(block: b.Block, name: str, *args: Any, **params: Any) -> Value:
         values = [v if v.kind == TRUTH else v != 0.0 for v in values]
     if name in integers.LOWER and any(v.kind == LONG for v in values):
         return integers.LOWER[name](*values, **params)
+    if block.functions is not None and name in block.functions.names:
+        return block.functions.call(block, name, values)
     return LOWER[name](*values, **params)
 
 

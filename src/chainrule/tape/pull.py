@@ -247,15 +247,15 @@ Pull = Callable[[Node, Any], Any]
 
 
 def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
-    """Pullback of an elementwise node on real arrays."""
-    function = array_function(p, wanted)
-    formulas = products(p, wanted)
-    if any(_operations(f) > 1 for f in formulas):
-        function = for_any_size(function, formulas, ("ct", *p.inputs, "out"))
+    """Pullback of an elementwise node on real arrays; its function is made when the first one is pulled."""
+    function: Callable[..., tuple[Any, ...]] | None = None
     live = [k for k, w in enumerate(wanted) if w]
     nary, two = p.nary, len(p.inputs) == 2
 
     def pull(node: Node, ct: Any) -> Any:
+        nonlocal function
+        if function is None:
+            function = _for_any_size(p, wanted)
         if ct.__class__ is Scattered:
             ct = ct.dense()
         elif ct.__class__ is float:
@@ -270,6 +270,13 @@ def elementwise_pull(p: Primitive, wanted: tuple[bool, ...]) -> Pull:
         return [(parents[k], settle(c, args[k])) for k, c in zip(live, cts, strict=True)]
 
     return pull
+
+
+def _for_any_size(p: Primitive, wanted: tuple[bool, ...]) -> Callable[..., tuple[Any, ...]]:
+    function, formulas = array_function(p, wanted), products(p, wanted)
+    if all(_operations(f) <= 1 for f in formulas):
+        return function
+    return for_any_size(function, formulas, ("ct", *p.inputs, "out"))
 
 
 def _operations(f: Formula) -> int:
