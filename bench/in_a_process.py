@@ -132,14 +132,15 @@ def jax(program: str, size: int, loaded: bool) -> dict[str, Any]:
 
 # Part -> functions whose time it is, without that of other parts inside them: module, name.
 PARTS = {
-    "record": [("chainrule.api.compiled", "record")],
+    "record": [("chainrule.api.executable", "record")],
     "backward": [("chainrule.api.run", "pull_back")],
-    "passes": [("chainrule.codegen.program", name) for name in ("expand", "cse", "dce")],
+    "passes": [("chainrule.codegen.program", "prepare")],
     "plan": [("chainrule.codegen.program", "Plan")],
     "text": [("chainrule.codegen.program", "Program._compile")],
     "load LLVM": [("chainrule.codegen.jit", "_engine")],
     "LLVM": [("chainrule.codegen.jit", "_object")],
     "link": [("chainrule.codegen.jit", "_link")],
+    "entry": [("chainrule.api.executable", "Executable.offer_entry")],
     "first run": [("chainrule.codegen.program", "Program.__call__")],
 }
 
