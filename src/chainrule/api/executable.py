@@ -162,8 +162,7 @@ def _taken_apart(result: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
         return [result], _only
     if result.__class__ is tuple and all(isinstance(r, Handle) for r in result):
         return list(result), tuple
-    leaves, spec = trees.flatten(result)
-    return leaves, trees.builder(spec, len(leaves))
+    return trees.taken_apart(result)
 
 
 def _write(w: Written, operands: Sequence[Any], outs: Sequence[Any]) -> None:

@@ -43,23 +43,24 @@ def unflatten(spec: Any, leaves: Sequence[Any]) -> Any:
     return optree.tree_unflatten(spec, leaves)
 
 
-def builder(spec: Any, count: int) -> Callable[[Sequence[Any]], Any]:
-    """`unflatten` for one structure, without optree where that is of tuples, lists and dicts."""
-    text = _as_python(unflatten(spec, [_Place(k) for k in range(count)]))
-    return functools.partial(unflatten, spec) if text is None else eval(f"lambda leaves: {text}")
+def taken_apart(tree: Any) -> tuple[list[Any], Callable[[Sequence[Any]], Any]]:
+    """Leaves of a tree, and what builds it of others; without optree where it is of tuples, lists and dicts by name."""
+    leaves: list[Any] = []
+    text = _as_python(tree, leaves)
+    if text is not None:
+        return leaves, eval(f"lambda leaves: {text}")
+    leaves, spec = flatten(tree)
+    return leaves, functools.partial(unflatten, spec)
 
 
-class _Place(int):
-    """Where a leaf stands."""
-
-
-def _as_python(tree: Any) -> str | None:
-    """How Python writes a tree of `leaves[k]`; None if it holds anything else than tuples, lists and dicts by name."""
-    if tree.__class__ is _Place:
-        return f"leaves[{int(tree)}]"
+def _as_python(tree: Any, leaves: list[Any]) -> str | None:
+    """How Python writes a tree of `leaves[k]`, which are collected; None for a tree that only optree knows."""
+    if isinstance(tree, _NUMBERS):
+        leaves.append(tree)
+        return f"leaves[{len(leaves) - 1}]"
     if tree.__class__ not in (tuple, list, dict):
         return None
-    parts = [_as_python(v) for v in (tree.values() if tree.__class__ is dict else tree)]
+    parts = [_as_python(v, leaves) for v in (tree.values() if tree.__class__ is dict else tree)]
     if None in parts or (tree.__class__ is dict and not all(k.__class__ is str for k in tree)):
         return None
     if tree.__class__ is dict:
@@ -128,4 +129,4 @@ def _register(cls: Any) -> bool:
     return True
 
 
-__all__ = ["flatten", "flatten_like", "paths", "spec_text", "unflatten"]
+__all__ = ["flatten", "flatten_like", "paths", "spec_text", "taken_apart", "unflatten"]
