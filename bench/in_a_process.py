@@ -134,8 +134,8 @@ def jax(program: str, size: int, loaded: bool) -> dict[str, Any]:
 PARTS = {
     "record": [("chainrule.api.executable", "record")],
     "backward": [("chainrule.api.run", "pull_back")],
-    "passes": [("chainrule.codegen.program", "prepare")],
-    "plan": [("chainrule.codegen.program", "Plan")],
+    "passes": [("chainrule.codegen.prepare", "prepare")],
+    "plan": [("chainrule.codegen.prepare", "Plan")],
     "text": [("chainrule.codegen.program", "Program._compile")],
     "load LLVM": [("chainrule.codegen.jit", "_engine")],
     "LLVM": [("chainrule.codegen.jit", "_object")],

@@ -7,9 +7,7 @@ from chainrule.codegen.expand import expand
 from chainrule.codegen.indexing import indexed
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import real_dtype
-from chainrule.codegen.verify_plan import verify_plan
 from chainrule.ir.graph import Graph
-from chainrule.ir.verify import verify
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
 from chainrule.passes.fold import fold
@@ -22,6 +20,8 @@ def prepare(graph: Graph) -> Graph:
     for step in PASSES:
         graph = step(graph)
         if config.VERIFY:
+            from chainrule.ir.verify import verify
+
             verify(graph)
     return indexed(graph, real_dtype(graph))
 
@@ -29,4 +29,8 @@ def prepare(graph: Graph) -> Graph:
 def planned(graph: Graph, **how: int) -> Plan:
     """The plan of a graph; see `Plan` for what else can be given."""
     plan = Plan(prepare(graph), **how)
-    return verify_plan(plan) if config.VERIFY else plan
+    if config.VERIFY:
+        from chainrule.codegen.verify_plan import verify_plan
+
+        return verify_plan(plan)
+    return plan
