@@ -147,7 +147,7 @@ class Compiled:
             raise _unhashable(key) from None
         if x is None or not x.still_holds(outside):
             x = self._known[key] = Executable(self._f, leaves, spec, operands, outside, plain_mode(m.grad))
-        elif x is self._latest and x.call is None:
+        elif x is self._latest and not x.is_offered:
             x.offer_entry()
         self._latest = x
         return x(operands, outside)

@@ -39,6 +39,7 @@ class Executable:
     """
 
     call: Callable[..., Any] | None = None
+    is_offered = False  # whether it was tried
     pack: Callable[[Any], Any] | None = None
 
     def __init__(
@@ -118,6 +119,7 @@ class Executable:
         """Make the native entry, if everything that a call does can be done there."""
         from chainrule.codegen.entry import entry, has_entry
 
+        self.is_offered = True
         r, program, layout = self.recording, self.function.program, _layout()
         plain = self._is_flat and not r.written and {Output} == set(map(type, r.leaves))
         if layout is None or not plain or Drawn in map(type, r.captured) or not has_entry(program):
