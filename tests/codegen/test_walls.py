@@ -20,6 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here"),
     pytest.mark.skipif(not are_possible(), reason="pages cannot be protected here"),
 ]
+RNG = np.random.default_rng(0)
 
 
 def run_between_walls(g, args, **how):
@@ -68,6 +69,34 @@ def test_chunks_on_several_threads(threads_, monkeypatch):
     args = [rng.normal(size=(501, 5)), rng.normal(size=(5, 60))]
     g = cr.graph_of(lambda x, w: (cr.sin(x @ w) ** 2).sum(), *args)
     run_between_walls(derivative(g, 1), args, tile=64)
+
+
+PICKS = {
+    "picked": lambda x, i: cr.sin(x)[i] * 2.0,
+    "picked twice": lambda x, i: x[i, i % 3],
+    "picked of what is computed": lambda x, i: cr.tanh(x.sum(1))[i].sum(),
+    "added": lambda x, i: cr.index_add(x, 0, i, cr.cos(x)[: i.shape[0]]),
+    "put": lambda x, i: cr.index_copy(x * 1.0, 0, i, x[: i.shape[0]] * 3.0),
+    "gathered": lambda x, i: cr.gather(x, 0, i[:, None] + cr.zeros(3, dtype=cr.int64)),
+}
+
+
+@pytest.mark.parametrize("name", PICKS)
+@pytest.mark.parametrize("wrong", [None, 150, -151, 2**62, -(2**62)])
+def test_places_that_are_not_there_are_refused_and_not_read(name, wrong):
+    """Before the array, behind it, and so far that the address would not fit."""
+    x, i = RNG.normal(size=(150, 3)), RNG.permutation(150)[:131] - 75
+    if wrong is None:
+        run_between_walls(cr.graph_of(PICKS[name], x, i), [x, i], tile=32)
+        return
+    i[[3, 130]] = wrong
+    for side in ("behind", "before"):
+        walls = Walls(side)
+        with walls.stand():
+            program = Program(cr.graph_of(PICKS[name], x, np.zeros_like(i)), tile=32)
+            with pytest.raises(cr.ChainruleError):
+                program([walls.copy(x), walls.copy(i)])
+        walls.check()
 
 
 ROOT = Path(__file__).parents[2]

@@ -154,9 +154,10 @@ class Memory(Locations, Addresses):
         op = "fadd" if value.kind == REAL else "add"
         if combine != "add":
             b.declared["llvm.smax.i64"] = "declare i64 @llvm.smax.i64(i64, i64)"
-        if self.mask is not None:  # elsewhere an index names an entry, too, which stays as it is
-            value = where(self.mask, value, 0 if combine == "add" else -1)
         places = b.steps(apart) if lanes is None else lanes + b.steps(apart) if apart else lanes
+        if self.mask is not None:  # lanes behind the end change nothing, at an entry that exists
+            value = where(self.mask, value, 0 if combine == "add" else -1)
+            places = where(self.mask, places, 0)
         for k in range(b.lanes):
             at, one = address.name, value.name
             if b.lanes > 1:
