@@ -255,3 +255,18 @@ def test_a_value_inside_a_composite_that_is_an_output_too_has_its_own_route():
     g = parse("{ x:float64[] -> e:float64[] = exp x  f:float64[] = log1p e as softplus x -> f e }")
     assert evaluate(vjp(g), 0.0, 0.0, 1.0)[-1] == 1.0
     assert evaluate(vjp(g), 0.0, 1.0, 0.0)[-1] == 0.5
+
+
+@pytest.mark.parametrize("reduce", ["prod", "logsumexp", "norm"])
+def test_a_choice_that_is_never_taken_behind_a_reduction(reduce):
+    """The slope of a step is 0 whatever comes in, so the mask of its route is known before the program runs."""
+    rows = {"prod": {"axis": 0}}.get(reduce, {"axis": (0,)})
+    g = Graph()
+    x = g.input(Type((2,), np.dtype(float)))
+    emit = Emitter(g)
+    g.outputs.append(emit("heaviside", emit(reduce, x, keepdims=False, **rows), 2.25))
+    for transformed in (vjp(g), jvp(vjp(g), [0]), vjp(jvp(g))):
+        rest = [np.ones(v.shape) for v in transformed.inputs[1:]]
+        value, *slopes = evaluate(transformed, np.array([1.5, 2.0]), *rest)
+        assert value == 1.0
+        assert all(np.all(s == 0) for s in slopes)

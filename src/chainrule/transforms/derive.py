@@ -246,6 +246,8 @@ def _for_dtype(f: Formula, arg: Any) -> Formula:
 def _spread_reduced(emit: Emit, v: Any, x: Any, params: Any) -> Any:
     if v is None or _is_type(v):  # a type: a value that no formula reads
         return v
+    if v.__class__ is bool:  # a mask of one number that is known already
+        return emit("broadcast", v, shape=type_of(x).shape)
     axis = params["axis"]
     axis = (axis,) if isinstance(axis, int) else axis
     return spread(emit, v, type_of(x).shape, axis, params.get("keepdims", False))
