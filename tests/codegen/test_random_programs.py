@@ -72,3 +72,23 @@ def test_a_wrong_digit_is_caught(monkeypatch):
     g = cr.graph_of(lambda x: cr.tanh(x) + x.sum(), x)
     with pytest.raises(AssertionError, match="of 100 entries"):
         check_agreement(Program(g)([x]), g, [x])
+
+
+def test_what_is_kept_for_a_tile_is_not_read_at_samples_of_another(monkeypatch):
+    """The first and the last sample of a condition that every sample of a tile reads several times."""
+    from chainrule.codegen import places
+    from chainrule.codegen.on_numpy import NumpyProgram
+
+    monkeypatch.setattr(places, "_SMALL", 3)  # as if the condition were a long one
+
+    def f(x):
+        z = x * 1.0
+        z[np.array([0, -1])] = x[0:1] * 0.3
+        return cr.where((z > 0.1) & ~(x > 0.3), cr.sin(z), 0.0)
+
+    x = np.random.default_rng(0).normal(size=192)
+    x[[0, -1]] = 0.2, 0.7  # one end is on the route, the other is not
+    g = vjp(cr.graph_of(f, x))
+    arrays = given_arrays(g, [x])
+    for engine in (Program, NumpyProgram):
+        check_agreement(engine(g, tile=32, long=64)(arrays), g, arrays)

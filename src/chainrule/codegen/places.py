@@ -199,7 +199,10 @@ class Places:
                 continue
             times, steps = sum(n for n, _ in others), 1 + max(k for _, k in others)
             quick = _is_cheap(e) and times <= _AGAIN and steps <= _QUICK
-            if v in self.kept or any(often for _, often in readers) or not quick:
+            in_tiles = v in self.kept or self._worth_keeping(
+                e, readers
+            )  # there others would not find their samples
+            if in_tiles or not quick:
                 self.places[v] = "whole"
             else:
                 again[v] = times, steps
