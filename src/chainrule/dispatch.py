@@ -14,7 +14,7 @@ from weakref import WeakSet
 import numpy as np
 
 from chainrule.config import KEEP_BYTES
-from chainrule.errors import ChainruleError, DataError, DtypeError, InferenceError, ShapeError, TraceError
+from chainrule.errors import ChainruleError, DataError, DtypeError, InferenceError, ShapeError
 from chainrule.ir.types import type_of
 from chainrule.source import user_frame
 from chainrule.table.composite import COMPOSITES
@@ -306,7 +306,7 @@ def compute(p: Primitive, values: list[Any], params: dict[str, Any]) -> Any:
     try:
         with quiet():
             out = p.value(*[np.float64(v) if v.__class__ is float else v for v in values], **params)
-    except TraceError:
+    except ChainruleError:
         raise
     except (ValueError, IndexError, TypeError):
         explain_failure(p, values, params)

@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -240,3 +241,48 @@ def test_wrong_use_is_said_with_a_way_out(call):
 def test_the_value_of_masked_fill_is_one_number():
     with pytest.raises(ArgumentError, match="one number"):
         cr.masked_fill(cr.zeros(2), cr.tensor([True, False]), cr.zeros(2))
+
+
+# --- whole numbers stay whole --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call, expected", [
+    (lambda a, b: a**b, [-8, 1, 1, 0]), (lambda a, b: cr.pow(a, b), [-8, 1, 1, 0]), (lambda a, b: 2**b, [8, 1, 4, 2]),
+    (lambda a, b: cr.round(a), [-2, 7, 1, 0]), (lambda a, b: cr.heaviside(a, b), [0, 1, 1, 1]),
+    (lambda a, b: cr.div(a * 7 - 2, b + 1, rounding_mode="trunc"), [-4, 47, 1, -1]),
+    (lambda a, b: cr.div(-9, b + 1, rounding_mode="trunc"), [-2, -9, -3, -4]),
+])  # fmt: skip
+def test_functions_of_whole_numbers_that_give_whole_numbers(call, expected):
+    found = call(cr.tensor([-2, 7, 1, 0]), cr.tensor([3, 0, 2, 1]))
+    assert found.dtype == cr.int64
+    assert found.tolist() == expected
+
+
+def test_a_negative_power_among_whole_numbers_is_refused_with_a_way_out():
+    with pytest.raises(DtypeError, match=r"negative powers.*\n.*-1(.*\n)*.*double"):
+        cr.tensor([2, 3]) ** cr.tensor([2, -1])
+    assert (cr.tensor([2.0, 4.0]) ** cr.tensor([2, -1])).tolist() == [4.0, 0.25]
+
+
+def test_softplus_is_the_line_above_a_threshold_that_is_given():
+    x = cr.tensor([-1.0, 0.05, 0.07, 3.0], requires_grad=True)
+    y = cr.nn.functional.softplus(x, beta=3, threshold=0.2)
+    smooth = np.log1p(np.exp([-3.0, 0.15])) / 3
+    np.testing.assert_allclose(y.tolist(), [*smooth, 0.07, 3.0], rtol=1e-15)
+    y.sum().backward()
+    np.testing.assert_allclose(x.grad.tolist(), [*1 / (1 + np.exp([3.0, -0.15])), 1.0, 1.0], rtol=1e-15)
+
+
+def test_the_gradient_of_asinh_at_complex_numbers():
+    """The conjugate of 1/√(1 + z²), which has the sign of 1 on the right half plane."""
+    z = np.array([0.5 + 1j, -2.0 + 0.3j, 3j + 0.1])
+    x = cr.tensor(z, requires_grad=True)
+    cr.asinh(x).backward(cr.tensor(np.ones(3, complex)))
+    np.testing.assert_allclose(cr.asinh(cr.tensor(z)).numpy(), np.arcsinh(z), rtol=1e-14)
+    expected = np.conj([complex(1 / mpmath.sqrt(1 + mpmath.mpc(v) ** 2)) for v in z])
+    np.testing.assert_allclose(x.grad.numpy(), expected, rtol=1e-13)
+
+
+def test_tensors_as_complex_numbers():
+    x = cr.tensor([1.0, 2.0])
+    assert [x.cfloat().dtype, x.cdouble().dtype] == [np.complex64, np.complex128]

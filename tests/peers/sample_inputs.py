@@ -97,9 +97,11 @@ def dotted(name: str) -> Any:
     """The function or method of chainrule that has torch's name."""
     for start in (cr, cr.Tensor):
         try:
-            return reach(start, name)
+            found = reach(start, name)
         except (AttributeError, cr.ChainruleError):
             continue
+        if callable(found) and not isinstance(found, np.dtype):  # `cdouble` is a dtype, and a method
+            return found
     raise Missing(name)
 
 

@@ -132,13 +132,11 @@ def complaint(key: str, check: str, op: Any, s: db.Sample, function: Callable[..
     try:
         run(check, op, s, function)
     except db.Unlike as err:
-        return "" if kind in ("differs", "open") else f"{s}: {err}"
+        return "" if kind == "differs" else f"{s}: {err}"
     except cr.ChainruleError as err:
-        return (
-            "" if kind == "open" or (kind == "refused" and err.fix) else f"{s}: {type(err).__name__}: {err}"
-        )
+        return "" if kind == "refused" and err.fix else f"{s}: {type(err).__name__}: {err}"
     except Exception as err:
-        return "" if kind == "open" else f"{s}: {type(err).__name__}: {err}"
+        return f"{s}: {type(err).__name__}: {err}"
     return ""
 
 

@@ -56,6 +56,16 @@ def float(self: Any) -> Any:
     return e.cast(self, np.float32)
 
 
+def cfloat(self: Any) -> Any:
+    """As complex64."""
+    return e.cast(self, np.complex64)
+
+
+def cdouble(self: Any) -> Any:
+    """As complex128."""
+    return e.cast(self, np.complex128)
+
+
 def long(self: Any) -> Any:
     """As int64; no gradient passes."""
     return e.cast(self, np.int64)
@@ -188,6 +198,7 @@ def is_complex(self: Any) -> Any:
 ndimension, nelement = dim, numel
 
 METHODS = """
-    to type type_as double float long int bool cpu new_tensor new_zeros new_ones new_empty new_full dim ndimension numel
+    to type type_as double float cfloat cdouble long int bool cpu new_tensor new_zeros new_ones new_empty new_full
+    dim ndimension numel
     nelement size element_size is_contiguous stride data_ptr is_inference is_floating_point is_complex
 """  # of Tensor

@@ -87,7 +87,11 @@ floor = _flat("floor", np.floor, math.floor, "x an integer", "Largest integer th
 ceil = _flat("ceil", np.ceil, math.ceil, "x an integer", "Smallest integer that is not below x.")
 trunc = _flat("trunc", np.trunc, math.trunc, "x an integer, not 0", "Integer part: x without its fraction.")
 round_ = _flat(
-    "round", np.rint, round, "x halfway between integers", "Nearest integer; halves go to the even one."
+    "round",
+    lambda x: np.rint(x) if x.dtype.kind in "fc" else x,
+    round,
+    "x halfway between integers",
+    "Nearest integer; halves go to the even one.",
 )
 
 floor_divide = elementwise(

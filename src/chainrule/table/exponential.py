@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import DtypeError
 from chainrule.table.blocks import blocked
 from chainrule.table.primitive import elementwise
 from chainrule.table.select import where
@@ -78,13 +79,25 @@ rsqrt = elementwise(
     domain=((0.0, math.inf),),
     samples=((1.0,), (2.5,), (1e-100,)), source="power rule", undefined={"x < 0": "no real root exists"},
 )  # fmt: skip
+
+
+def _power(x: Any, y: Any) -> Any:
+    """Of whole numbers among these: none is a power with a negative exponent."""
+    if np.result_type(x, y).kind in "iu" and np.min(y, initial=0) < 0:
+        raise DtypeError(
+            "whole numbers have no negative powers among whole numbers", given=f"an exponent {np.min(y)}",
+            fix="make the base floating point, e.g. x.double()",
+        )  # fmt: skip
+    return np.power(x, y)
+
+
 pow_ = elementwise(
-    "pow", "x y", np.power,
+    "pow", "x y", _power,
     {
         "x": lambda x, y: where((x == 0) & (y == 0), 0.0, y * pow_(x, y - 1.0)),
         "y": lambda x, y, out: where((x == 0) & (y >= 0), 0.0, where(x == 0, NAN, out * log(x))),
     },
-    scalar=math.pow, text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
+    scalar=math.pow, result="same", text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
     samples=((2.0, 3.0), (0.5, -1.5), (2.0, 0.0), (1.5, 40.0)),
     kinks={"x = 0, y >= 0": "∂/∂y is 0: out stays 0 (or 1) for every y >= 0 near by"},
     undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists",

@@ -165,8 +165,13 @@ def _of_two(name: str, value: Any, wins: Any, scalar: Any, word: str) -> Primiti
 fmax = _of_two("fmax", np.fmax, operator.gt, lambda x, y: x if x > y or y != y else y, "larger")
 fmin = _of_two("fmin", np.fmin, operator.lt, lambda x, y: x if x < y or y != y else y, "smaller")
 
+
+def _heaviside(x: Any, y: Any) -> Any:
+    return np.heaviside(x, y).astype(np.result_type(x, y), copy=False)  # NumPy's makes whole numbers real
+
+
 heaviside = elementwise(
-    "heaviside", "x y", np.heaviside, {"x": None, "y": lambda x: where(x == 0, 1.0, 0.0)},
+    "heaviside", "x y", _heaviside, {"x": None, "y": lambda x: where(x == 0, 1.0, 0.0)},
     scalar=lambda x, y: x if x != x else y if x == 0 else float(x > 0), result="same", bounded=True,
     selects=True, on_complex=refuse_complex("heaviside"),
     doc="0 left of 0, 1 right of it, and y at 0.", samples=((1.5, 0.5), (-2.0, 0.5)),

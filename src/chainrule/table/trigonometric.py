@@ -163,9 +163,16 @@ tanh = elementwise(
     scalar=math.tanh, bounded=True, monotone=True, latex=r"\tanh($x)", doc="Hyperbolic tangent.",
     samples=((0.0,), (1.5,), (-2.0,), (20.0,), (-300.0,)), source="DLMF 4.34.3",
 )  # fmt: skip
+
+
+def _complex_asinh(emit: Any, z: Any) -> Any:
+    """-i arcsin(iz): hypot, of which the slope among real numbers is made, is for these only."""
+    return emit("mul", emit("asin", emit("mul", z, 1j)), -1j)
+
+
 asinh = elementwise(
     "asinh", "x", np.arcsinh, {"x": lambda x: 1.0 / hypot(x, 1.0)},
-    scalar=math.asinh, bounded=True, monotone=True, latex=r"\operatorname{arsinh}($x)",
+    scalar=math.asinh, on_complex=_complex_asinh, bounded=True, monotone=True, latex=r"\operatorname{arsinh}($x)",
     doc="Inverse hyperbolic sine.",
     samples=((0.0,), (1.5,), (-2.0,), (1e200,)), source="DLMF 4.38.9",
 )  # fmt: skip
