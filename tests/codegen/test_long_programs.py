@@ -7,15 +7,20 @@ import pytest
 
 import chainrule as cr
 from chainrule.codegen import functions, fuse
+from chainrule.codegen.alike import Likeness
 from chainrule.codegen.emit import Writer
+from chainrule.codegen.kernel import KernelWriter
 from chainrule.codegen.memory import Slots
 from chainrule.codegen.plan import Plan
+from chainrule.codegen.prepare import planned
 from chainrule.codegen.program import Program
 from chainrule.codegen.steps import Kernel, Phase
 from chainrule.ir.evaluate import evaluate
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
 from chainrule.record.graph_of import graph_of
+from tests.codegen.programs import arguments
+from tests.codegen.programs import program as random_program
 
 X = np.linspace(-1.0, 1.0, 100)
 
@@ -194,6 +199,35 @@ def test_functions_of_a_module_compute_what_is_written_in_place(monkeypatch, dty
 def test_kernels_that_are_alike_are_written_once():
     text = [written(gradient_of(products, n))[1].count("define internal void @kernel") for n in (60, 120)]
     assert text[0] == text[1] < 30
+
+
+@pytest.mark.parametrize("program", [*PROGRAMS, *range(40)])
+def test_kernels_with_equal_keys_have_equal_texts(program):
+    """And their pointers stand for the values that the keys name alike."""
+    if isinstance(program, int):
+        xs = arguments(np.random.default_rng(program))
+        with np.errstate(all="ignore"):
+            graph = cse(dce(graph_of(random_program(program, size=30), *xs)))
+    else:
+        graph = gradient_of(program, 60)
+    plan = planned(graph)
+    known = {}
+    for kernel, phase in kernels_of(plan):
+        like = Likeness(plan, kernel, phase)
+        if like.key is None:
+            continue
+        writer = KernelWriter(plan, kernel, phase)
+        lines = writer.lines()
+        pointers = [like.values[p[0] if isinstance(p, tuple) else p] for p in writer.pointers]
+        assert known.setdefault(like.key, (lines, pointers)) == (lines, pointers)
+
+
+def kernels_of(plan):
+    for s in plan.steps:
+        if isinstance(s, Kernel):
+            yield s, None
+        elif isinstance(s, Phase):
+            yield from ((k, s) for k in s.kernels if isinstance(k, Kernel))
 
 
 def test_vectors_are_no_longer_than_their_axis():

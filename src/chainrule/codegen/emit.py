@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from chainrule.codegen.alike import Likeness
 from chainrule.codegen.functions import Functions
 from chainrule.codegen.gemm import GemmWriter
 from chainrule.codegen.kernel import KernelWriter
 from chainrule.codegen.memory import Slots, function
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Gemm, Kernel, Phase
+from chainrule.ir.graph import Var
+
+
+class Known:
+    """A kernel that was written.
+
+    name
+        The function that takes its slots; empty until a second kernel is like it.
+    """
+
+    def __init__(self, lines: Sequence[str], like: Likeness, pointers: Iterable[Any]) -> None:
+        self.lines, self.name = lines, ""
+        self._pointers = [(like.values[v], tiled) for v, tiled in map(_value, pointers)]
+
+    def keys(self, like: Likeness, phase: Phase | None) -> list[Any]:
+        """What another kernel has in the place of each pointer."""
+        values = list(like.values)
+        return [(values[k], phase.number) if tiled and phase else values[k] for k, tiled in self._pointers]
+
+
+def _value(pointer: Any) -> tuple[Var, bool]:
+    """The value that is pointed at, and whether it is in a tile."""
+    return (pointer[0], True) if isinstance(pointer, tuple) else (pointer, False)
 
 
 class Writer:
@@ -22,7 +46,7 @@ class Writer:
         self.declared: dict[str, str] = {}
         self.externals: set[str] = set()
         self.names: list[str] = []
-        self._bodies: dict[str, str] = {}  # of kernels -> the function that takes its slots, if there is one
+        self._known: dict[Any, Known] = {}  # kernels by what makes them alike
 
     def text(self) -> str:
         """The module."""
@@ -69,23 +93,31 @@ class Writer:
         """The beginning of a call of a kernel; one that is like an earlier one is not written again."""
         if isinstance(kernel, Gemm):
             assert phase is not None
-            writer: Any = GemmWriter(self.plan, kernel, phase)
-        else:
-            writer = KernelWriter(self.plan, kernel, phase, self.functions)
+            return self._new(GemmWriter(self.plan, kernel, phase))[0]
+        like = Likeness(self.plan, kernel, phase)
+        first = self._known.get(like.key) if like.key is not None else None
+        if first is not None:
+            return self._again(first, [self.slots[key] for key in first.keys(like, phase)])
+        writer = KernelWriter(self.plan, kernel, phase, self.functions)
+        call, lines = self._new(writer)
+        if like.key is not None:
+            self._known[like.key] = Known(lines, like, writer.pointers)
+        return call
+
+    def _new(self, writer: Any) -> tuple[str, Sequence[str]]:
         lines = writer.lines()
-        slots, body = [self.slots[key] for key in writer.pointers], "\n".join(lines)
-        alike = self._bodies.get(body)
-        if alike is None:
-            self._bodies[body] = ""
-            self.declared.update(writer.b.declared)
-            self.externals |= writer.b.called | self.functions.called
-            return f"@{self._write(lines, slots)}(ptr %table, ptr null"
-        if not alike:
-            alike = self._bodies[body] = self._write(lines, None)
+        self.declared.update(writer.b.declared)
+        self.externals |= writer.b.called | self.functions.called
+        name = self._write(lines, [self.slots[key] for key in writer.pointers])
+        return f"@{name}(ptr %table, ptr null", lines
+
+    def _again(self, first: Known, slots: Sequence[int]) -> str:
+        """The beginning of a call of an earlier kernel with other pointers."""
+        first.name = first.name or self._write(first.lines, None)
         name = f"slots{len(self.texts)}"
         numbers = ", ".join(f"i64 {slot}" for slot in slots)
         self.texts.append(f"@{name} = private constant [{len(slots)} x i64] [{numbers}]")
-        return f"@{alike}(ptr %table, ptr @{name}"
+        return f"@{first.name}(ptr %table, ptr @{name}"
 
     def _write(self, lines: Sequence[str], slots: Sequence[int] | None) -> str:
         name = f"kernel{len(self.texts)}"
