@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.api.custom import COMPILED
 from chainrule.api.graph_function import GraphCall, value_of
 from chainrule.dispatch import Handle, node_of, wrap
 from chainrule.errors import ChainruleError
@@ -65,7 +66,7 @@ def opened(root: Node, variables: Variables) -> View:
         Tensors in reach: what was freed is computed again from them.
     """
     nodes = list(ancestors(root))[::-1]
-    if all(_call_of(n) is None and not _lacks_values(n) for n in nodes):
+    if not any(map(_lacks_something, nodes)):
         return View(root)
     opening = _Opening(variables)
     for n in nodes:
@@ -84,16 +85,20 @@ def parents_of(n: Node) -> Iterable[Node | None]:
     return [q for k, q in enumerate(n.parents) if k in used]
 
 
+def _lacks_something(n: Node) -> bool:
+    return n.p is COMPILED or _lacks_values(n)
+
+
 def _lacks_values(n: Node) -> bool:
     """Whether an array of a tracked step is not there: the backward pass does not read it, or has freed it."""
     if n.p is None or n.pull is None:
         return False
-    return n.out.__class__ is Type or any(v.__class__ is Type for v in n.args)
+    given = n.x if n.x.__class__ is tuple else (n.x, n.y)
+    return n.out.__class__ is Type or any(v.__class__ is Type for v in given)
 
 
 def _call_of(n: Node) -> GraphCall | None:
-    call = (n.params or {}).get("call") if n.p is not None else None
-    return call if isinstance(call, GraphCall) else None
+    return n.params["call"] if n.p is COMPILED else None  # type: ignore[index]
 
 
 class _Told(NamedTuple):

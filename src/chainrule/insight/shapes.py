@@ -16,7 +16,7 @@ _DELIBERATE = frozenset({"index", "reshape", "broadcast"})  # who writes x[:, No
 def squares(nodes: Iterable[Node], names: Callable[[Node | None, Any], Any]) -> Iterator[str]:
     """A sentence for each step in which shapes (n, 1) and (n,) made (n, n), unless somebody wrote [:, None]."""
     for n in nodes:
-        if n.p is None or n.p.kind != "elementwise" or len(n.args) < 2:
+        if n.out.__class__ is float or n.p is None or n.p.kind != "elementwise" or len(n.args) < 2:
             continue
         shapes = [type_of(v).shape for v in n.args]
         for k, column in enumerate(shapes):

@@ -320,6 +320,8 @@ class _Builder:
     def _names_of_arrays(self, taken: set[str]) -> dict[Node, str]:
         """Constants that are NumPy arrays of the program: they have its names, one array in several steps too."""
         arrays = self.variables.arrays
+        if not arrays:
+            return {}
         read = ((q, v) for n in self.nodes for q, v in zip(n.parents, n.args, strict=True) if q is not None)
         found = {q: arrays[id(v)][0] for q, v in read if q.p is None and q.pull is None and id(v) in arrays}
         return {q: name for q, name in found.items() if name not in taken}
