@@ -27,6 +27,9 @@ ABSENT: set[str] = set()
 # --- what a benchmark states ---
 
 
+Times = dict[str, list[float]]  # seconds per call of each contender, by rounds
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """The goal: ours takes at most so many times the time of a rival."""
@@ -34,8 +37,8 @@ class Ratio:
     at_most: float
     rival: str
 
-    def reached(self, ours: float, theirs: float) -> float:
-        return ours / theirs
+    def reached(self, times: Times) -> float:
+        return median(by_round(lambda ours, theirs: ours / theirs, times[OURS], times[self.rival]))
 
     def __str__(self) -> str:
         return f"≤ {self.at_most:g}× {self.rival}"
@@ -48,8 +51,8 @@ class Beyond:
     at_most: float
     rival: str
 
-    def reached(self, ours: float, theirs: float) -> float:
-        return ours - theirs
+    def reached(self, times: Times) -> float:
+        return median(by_round(lambda ours, theirs: ours - theirs, times[OURS], times[self.rival]))
 
     def __str__(self) -> str:
         return f"≤ {self.rival} + {show_time(self.at_most)}"
@@ -62,11 +65,40 @@ class AtMost:
     at_most: float
     rival: str = OURS
 
-    def reached(self, ours: float, theirs: float) -> float:
-        return ours
+    def reached(self, times: Times) -> float:
+        return median(times[OURS])
 
     def __str__(self) -> str:
         return f"≤ {show_time(self.at_most)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """The goal: ours takes at most so many times the time of a rival, the cost of a call taken off both.
+
+    empty
+        The contenders that only pass arguments and results: ours, and the rival's. Their times are taken off in each
+        round.
+    """
+
+    at_most: float
+    rival: str
+    empty: tuple[str, str]
+
+    def reached(self, times: Times) -> float:
+        net = lambda ours, theirs, our_call, their_call: (ours - our_call) / (theirs - their_call)
+        return median(by_round(net, times[OURS], times[self.rival], *(times[name] for name in self.empty)))
+
+    def __str__(self) -> str:
+        return f"≤ {self.at_most:g}× {self.rival}, calls taken off"
+
+
+Goal = Ratio | Beyond | AtMost | Net
+
+
+def by_round(f: Callable[..., float], *times: Sequence[float]) -> list[float]:
+    """Contenders compared round by round: a slow minute of the machine hits all of them."""
+    return [f(*seconds) for seconds in zip(*times, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +110,7 @@ class Benchmark:
     what: str
     limit: str
     prepare: Callable[[], Contenders]
-    goal: Ratio | Beyond | AtMost | None = None
+    goal: Goal | None = None
     elements: int | None = None
     rounds: int = ROUNDS
 
@@ -87,7 +119,7 @@ def benchmark(
     *,
     sizes: Sequence[int] = (),
     per: str = "call",
-    goal: Ratio | Beyond | AtMost | None = None,
+    goal: Goal | None = None,
     name: str | None = None,
     rounds: int = ROUNDS,
 ):
@@ -190,11 +222,11 @@ class Clocked:
 # --- timing ---
 
 
-def measure(contenders: Contenders, rounds: int) -> dict[str, list[float]]:
+def measure(contenders: Contenders, rounds: int) -> Times:
     """Seconds per call of each contender in each round. Every round begins with another contender."""
     gc.collect()  # and leave it on: what the collector does to a tape is part of its cost
     calls = {name: calls_per_batch(thunk) for name, thunk in contenders.items()}
-    times: dict[str, list[float]] = {name: [] for name in contenders}
+    times: Times = {name: [] for name in contenders}
     names = list(contenders)
     for k in range(rounds):
         first = k % len(names)
@@ -230,15 +262,12 @@ class Result:
     """The seconds per call of each contender, by rounds; of some what their times are made of."""
 
     benchmark: Benchmark
-    times: dict[str, list[float]]
+    times: Times
     parts: dict[str, str] = field(default_factory=dict)
 
-    def compare(self, other: str, by: Callable[[float, float], float]) -> list[float]:
-        """Ours against a rival, round by round: a slow minute of the machine hits both."""
-        return [by(ours, theirs) for ours, theirs in zip(self.times[OURS], self.times[other], strict=True)]
-
     def ratios(self, other: str) -> list[float]:
-        return self.compare(other, lambda ours, theirs: ours / theirs)
+        """Ours to a rival."""
+        return by_round(lambda ours, theirs: ours / theirs, self.times[OURS], self.times[other])
 
     @property
     def reached(self) -> float | None:
@@ -246,7 +275,7 @@ class Result:
         goal = self.benchmark.goal
         if goal is None or goal.rival not in self.times:
             return None
-        found = median(self.compare(goal.rival, goal.reached))
+        found = goal.reached(self.times)
         return found / (self.benchmark.elements or 1) if isinstance(goal, AtMost) else found
 
     @property
@@ -271,7 +300,7 @@ class Result:
         goal = self.benchmark.goal
         if self.reached is None:
             return f"unknown, {goal.rival} is not installed"
-        reached = f"{self.reached:.3g}×" if isinstance(goal, Ratio) else show_time(self.reached)
+        reached = f"{self.reached:.3g}×" if isinstance(goal, Ratio | Net) else show_time(self.reached)
         return f"{'met' if self.met else 'NOT MET'}, {reached}"
 
     def to_json(self) -> dict:

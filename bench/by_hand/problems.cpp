@@ -142,4 +142,10 @@ double chain(double x, double *gradient) {
     *gradient = gx + back;
     return record[50];
 }
+
+// What a call costs that passes the argument and the results of `chain`.
+double nothing(double x, double *gradient) {
+    *gradient = x;
+    return x;
+}
 }

@@ -376,3 +376,62 @@ def many_examples_that_write_to_one_tensor():
         return x
 
     cr.vmap(f)(cr.ones(3, 2))
+
+
+def another_shape_for_a_compiled_function():
+    f = cr.compile(lambda x: x @ cr.ones(3, 2))
+    f(np.ones(3))
+    f(np.ones(4))
+
+
+def if_in_a_compiled_function():
+    @cr.compile
+    def f(x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+    f(np.ones(3))
+
+
+def number_asked_for_in_a_compiled_function():
+    cr.compile(lambda x: x * float(x.sum()))(np.ones(3))
+
+
+def compiled_value_that_is_kept():
+    kept = []
+
+    @cr.compile
+    def f(x):
+        kept.append(x * 2)
+        return x
+
+    f(np.ones(3))
+    kept[0] + 1
+
+
+def compiled_function_that_is_given_a_set():
+    cr.compile(lambda x, names: x)(np.ones(3), {"a", "b"})
+
+
+def report_of_a_compiled_function_that_was_not_called():
+    cr.compile(lambda x: x * 2).report()
+
+
+def function_of_numpy_in_a_compiled_function():
+    cr.compile(lambda x: np.linalg.inv(x))(np.eye(2))
+
+
+def gradient_of_a_compiled_function_past_a_rule():
+    class Sin(cr.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.save_for_backward(x)
+            return x.sin()
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * x.cos()
+
+    cr.grad(cr.compile(Sin.apply))(0.5)

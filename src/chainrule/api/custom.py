@@ -107,10 +107,12 @@ class Call:
 
     def record(self, p: Primitive, inputs: Tensors, out: Any) -> Any:
         """The output (packed) as a tensor that hangs on the inputs."""
-        if any(t.v.__class__ is Traced and t.v.live for t in inputs):
+        traced = next((t.v for t in inputs if t.v.__class__ is Traced and t.v.live), None)
+        if traced is not None:
+            how = traced.recorder.name
             raise UnsupportedError(
-                f"a gradient would have to flow through {self.name} inside of vmap or another recording, past its rule",
-                fix="differentiate inside: vmap(grad(f)) in place of grad of vmap(f)",
+                f"a gradient would have to flow through {self.name} inside of {how}, past its rule",
+                fix=f"differentiate inside: {how}(grad(f)) in place of grad({how}(f))",
             )
         value = dispatch.plain(out.v)
         if isinstance(value, np.ndarray) and any(

@@ -59,20 +59,17 @@ class Executable:
             return result
 
         types, self._start = [type_of(value_of(a)) for a in operands], next_serial()
-        self.recording: Recording = record(
-            flat, types, name="compile", tracked=tracked, whole=True, randomness="call"
-        )
-        self.function = GraphFunction(self.recording.graph, name_of(f))
+        r = record(flat, types, name="compile", tracked=tracked, whole=True, randomness="call")
+        self.function, self._written = GraphFunction(r.graph, name_of(f)), r.written
         self.function.owner = weakref.ref(self)
-        self.captured: Sequence[Any] = self.recording.captured
-        self._name_what_is_outside(outside)
+        self.captured: Sequence[Any] = r.captured
+        self._name_what_is_outside(r, outside)
 
-    def _name_what_is_outside(self, outside: Sequence[Any]) -> None:
+    def _name_what_is_outside(self, r: Recording, outside: Sequence[Any]) -> None:
         """What names stand for is looked up in every call; only what the function writes to must stay the same."""
-        r = self.recording
         where = {id(v): k for k, v in enumerate(outside) if isinstance(v, Handle | np.ndarray)}
-        self._captured = [(c, where.get(id(c))) for c in r.captured]
-        self._leaves = [(leaf, where.get(id(leaf))) for leaf in r.leaves]
+        named = lambda a: (None, where[id(a)]) if id(a) in where else (a, None)
+        self._captured, self._leaves = list(map(named, r.captured)), list(map(named, r.leaves))
         cells = {id(w.cell) for w in r.written}
         self._pinned = [k for k, v in enumerate(outside) if _is_written(v, cells)]
         self._types = [_state(c) for c in r.captured]
@@ -88,10 +85,10 @@ class Executable:
         return [c if k is None else outside[k] for c, k in self._captured]
 
     def __call__(self, operands: Sequence[Any], outside: Sequence[Any]) -> Any:
-        r, self.captured = self.recording, self._read(outside)
+        self.captured = self._read(outside)
         self.outside = outside
         read = [c.make() if c.__class__ is Drawn else c for c in self.captured]
-        if not r.written:
+        if not self._written:
             outs = self.function([*operands, *read])
         else:  # a step of a descent: it has done its own backward
             operands = [creation.as_tensor(a) for a in operands]
@@ -101,7 +98,7 @@ class Executable:
             outs[leaf.k] if leaf.__class__ is Output else self._passed(leaf) if k is None else outside[k]
             for leaf, k in self._leaves
         ]
-        for w in r.written:
+        for w in self._written:
             _write(w, operands, outs)
         return self._build(result)
 
@@ -111,7 +108,7 @@ class Executable:
             return leaf.copy()
         if not isinstance(leaf, Handle) or leaf.n.serial < self._start:
             return leaf
-        if any(leaf is w.cell for w in self.recording.written):
+        if any(leaf is w.cell for w in self._written):
             return leaf
         return creation.make_leaf(own(leaf.v), node_of(leaf).pull is not None)
 
@@ -120,15 +117,18 @@ class Executable:
         from chainrule.codegen.entry import entry, has_entry
 
         self.is_offered = True
-        r, program, layout = self.recording, self.function.program, _layout()
-        plain = self._is_flat and not r.written and {Output} == set(map(type, r.leaves))
-        if layout is None or not plain or Drawn in map(type, r.captured) or not has_entry(program):
+        program, layout = self.function.program, _layout()
+        plain = (
+            self._is_flat and not self._written and {Output} == {leaf.__class__ for leaf, _ in self._leaves}
+        )
+        drawn = any(c.__class__ is Drawn for c in self.captured)
+        if layout is None or not plain or drawn or not has_entry(program):
             return
-        positions = iter(range(len(r.graph.inputs)))
+        positions = iter(range(len(program.graph.inputs)))
         arguments = [next(positions) if c is None else c for c in self._fixed]
         call = entry(program, [*arguments, *positions], layout, made=self.function.made, grad=self.mode.grad)
         build = self._build
-        single = len(r.leaves) == 1
+        single = len(self._leaves) == 1
         if build is not (_only if single else tuple):
             self.pack = (lambda t: build([t])) if single else build
         self.call = call

@@ -30,6 +30,8 @@ class GraphFunction:
         What is computed, and what it is called in explanations.
     made
         What explanations say of a result without history.
+    inexact
+        Positions of the outputs that can have a derivative.
     owner
         Weak reference to what calls it, if that reads arrays from outside (`captured`, the last operands).
     """
@@ -39,26 +41,17 @@ class GraphFunction:
     def __init__(self, graph: Graph, name: str) -> None:
         self.graph, self.name = graph, name
         self.made = {"compiled": name}
+        self.inexact = [k for k, v in enumerate(graph.outputs) if v.dtype.kind in "fc"]
+        self._program: Any = None
         self._pulls: dict[tuple[bool, ...], GraphFunction] = {}
         self._pushes: dict[tuple[bool, ...], GraphFunction] = {}
 
-    @functools.cached_property
+    @property
     def program(self) -> Any:
         """The machine code; where LLVM is not to be had, NumPy on tiles."""
-        from chainrule.codegen import jit
-
-        if not jit.is_available():
-            from chainrule.codegen.on_numpy import NumpyProgram
-
-            return NumpyProgram(self.graph)
-        from chainrule.codegen.program import Program
-
-        return Program(self.graph)
-
-    @functools.cached_property
-    def inexact(self) -> list[int]:
-        """Positions of the outputs that can have a derivative."""
-        return [k for k, v in enumerate(self.graph.outputs) if v.dtype.kind in "fc"]
+        if self._program is None:  # no cached_property, which up to Python 3.11 has a lock for all objects
+            self._program = _program(self.graph)
+        return self._program
 
     @functools.cached_property
     def routes(self) -> list[frozenset[int]]:
@@ -143,6 +136,18 @@ class GraphCall(Call):
         pushed = self.function.pushforward(given)([*primals, *[t for t in tangents if t is not None]])
         found = dict(zip(self.function.inexact, pushed, strict=True))
         return self.layout.pack([found[k] for k in self.live])
+
+
+def _program(graph: Graph) -> Any:
+    from chainrule.codegen import jit
+
+    if not jit.is_available():
+        from chainrule.codegen.on_numpy import NumpyProgram
+
+        return NumpyProgram(graph)
+    from chainrule.codegen.program import Program
+
+    return Program(graph)
 
 
 def value_of(a: Any) -> Any:

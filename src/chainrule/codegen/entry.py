@@ -26,10 +26,13 @@ _MOST_WORK = 50_000  # operations for which Python's lock is held: some 0.05 ms
 _FIXED, _NUMBER, _ARRAY = range(3)  # kinds of arguments, as `take` in enter.ll knows them
 
 
-def has_entry(program: Program) -> bool:
+def has_entry(program: Any) -> bool:
     """Whether a program is small and one piece of machine code."""
     return (
-        not any(isinstance(s, Call) or (isinstance(s, Phase) and s.chunks > 1) for s in program.plan.steps)
+        isinstance(program, Program)
+        and not any(
+            isinstance(s, Call) or (isinstance(s, Phase) and s.chunks > 1) for s in program.plan.steps
+        )
         and sum(map(room, program.graph.equations)) <= _MOST_WORK
         and not program.may_refuse()
         and all(is_number(v) or v.shape for v in program.graph.outputs)

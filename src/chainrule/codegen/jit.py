@@ -6,6 +6,7 @@ import ctypes
 import functools
 import itertools
 import os
+import sys
 import threading
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,37 +17,77 @@ from chainrule.codegen import cache
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 _LOCK = threading.RLock()  # LLVM compiles one module at a time
-if hasattr(os, "register_at_fork"):  # and none while the process forks: the child could not go on with it
-    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 _names = (f"chainrule{k}" for k in itertools.count())
+
+
+def _locks() -> list[Any]:
+    """What no other thread may hold while the process forks: the child could not go on with what that began.
+
+    llvmlite has a lock of its own, which every call into LLVM takes, also when code is dropped.
+    """
+    ffi = sys.modules.get("llvmlite.binding.ffi")
+    own = getattr(getattr(ffi, "lib", None), "_lock", None)
+    return [_LOCK] if own is None else [_LOCK, own]
+
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    _held[:] = _locks()
+    for lock in _held:
+        lock.__enter__()
+
+
+def _after_fork() -> None:
+    for lock in reversed(_held):
+        lock.__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @functools.cache
 def is_available() -> bool:
     """Whether llvmlite is installed and knows this machine."""
     try:
-        _engine()
+        with _LOCK:
+            _linker()
     except Exception:  # missing, too old, or no target for this machine: NumPy serves
         return False
     return True
 
 
 @functools.cache
-def _engine() -> tuple[Any, Any]:
-    """The target machine and the process-wide JIT; loaded when the first kernel is compiled (about 50 ms)."""
+def _machine() -> Any:
+    """The target machine; LLVM is loaded when the first kernel is compiled (about 50 ms)."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
-    machine = target.create_target_machine(
+    return target.create_target_machine(
         cpu=llvm.get_host_cpu_name(),
         features=llvm.get_host_cpu_features().flatten(),
         opt=1,
         reloc="pic",
         jit=True,
     )
-    return machine, llvm.create_lljit_compiler(machine)
+
+
+_MOST_LIBRARIES = 64
+_linkers: list[Any] = []  # the latest, and how many libraries it has linked
+
+
+def _linker() -> Any:
+    """The JIT for the next library. It keeps some memory of each that it had: so after many of them, another."""
+    if not _linkers or _linkers[1] == _MOST_LIBRARIES:
+        import llvmlite.binding as llvm
+
+        _linkers[:] = [llvm.create_lljit_compiler(_machine()), 0]
+    _linkers[1] += 1
+    return _linkers[0]
 
 
 @functools.cache
@@ -101,7 +142,7 @@ def _object(text: str) -> bytes:
     if code is None:
         module = llvm.parse_assembly(text)
         module.verify()
-        code = _engine()[0].emit_object(module)
+        code = _machine().emit_object(module)
         cache.write(name, code)
     return code
 
@@ -115,7 +156,10 @@ def _link(code: bytes, functions: list[str], addresses: Mapping[str, int]) -> An
         library.export_symbol(function)
     for name, at in addresses.items():
         library.import_symbol(name, at)
-    return library.link(_engine()[1], next(_names))
+    linker = _linker()
+    tracker = library.link(linker, next(_names))
+    tracker.linker = linker  # goes after it
+    return tracker
 
 
 class Module:
@@ -152,4 +196,4 @@ class Module:
         import llvmlite.binding as llvm
 
         with _LOCK:
-            return _engine()[0].emit_assembly(llvm.parse_assembly(self.text))
+            return _machine().emit_assembly(llvm.parse_assembly(self.text))

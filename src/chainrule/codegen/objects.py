@@ -7,7 +7,6 @@ elsewhere than `enter.ll` is written for, or Python has no lock that all its thr
 from __future__ import annotations
 
 import ctypes
-import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -54,9 +53,9 @@ class Layout:
             "kept": ctypes.addressof(self._kept), "new_array": _new_array(),
             **{name: _function(name) for name in _FUNCTIONS},
         }  # fmt: skip
+        self._method = self._compiled()
 
-    @functools.cached_property
-    def _method(self) -> Any:
+    def _compiled(self) -> Any:
         text = Template(Path(__file__).with_name("enter.ll").read_text(encoding="utf-8")).substitute(
             self.places, behaved=_BEHAVED, fields=len(self._kept) // 2
         )
