@@ -15,6 +15,8 @@ def ours(f: Callable, arrays: Arrays, argnums: tuple[int, ...]) -> Thunk:
     cr.set_num_threads(1)
     program = cr.compile(cr.value_and_grad(f, argnums))
     given = [cr.tensor(a) for a in arrays]
+    for _ in range(3):  # until the native entry is there
+        program(*given)
     return lambda: flat(program(*given))
 
 
