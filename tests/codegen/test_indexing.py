@@ -59,6 +59,8 @@ PROGRAMS = {
     "on a diagonal": (lambda x: cr.tanh(cr.diag_embed(x) + cr.diag(x, -2)[2:, 2:]), (70,)),
     "windows": (lambda x: cr.tanh(x.unfold(0, 5, 1)).sum(1), (140,)),
     "windows apart": (lambda x: cr.exp(x.unfold(1, 4, 3)), (5, 100)),
+    "wide windows": (lambda x: cr.tanh(x.unfold(0, 20, 1)).sum(1), (140,)),
+    "wide windows of rows": (lambda x: cr.exp(x.unfold(1, 17, 2)), (5, 50)),
     "triangles": (lambda x: cr.exp(cr.tril(x)) * cr.triu(x, 1).sum(0), (70, 70)),
     "repeated": (lambda x: cr.sin(x.repeat(2, 3)).sum(0), (65, 4)),
     "numbers": (lambda x: x[3] * x[-1] + cr.cat([x[:1], x[2:3] * x[5]]), (70,)),

@@ -21,6 +21,8 @@ def run(f, *arrays, **how):
 
 # Ours on tensors, NumPy's on arrays.
 UNARY = {
+    "between": (lambda x: x.clamp(-2, 7), lambda x: np.clip(x, -2, 7)),
+    "at least 1": (lambda x: x.clamp(min=1), lambda x: np.maximum(x, 1)),
     "neg": (lambda x: -x, np.negative),
     "abs": (cr.abs, np.abs),
     "sign": (cr.sign, np.sign),
@@ -75,6 +77,33 @@ def test_two_arguments(name):
     (found,) = run(ours, x, y, tile=32)
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
+
+
+SHORT = np.array([0, 1, -1, 7, -7, -(2**31), 2**31 - 1, 65536], np.int32)
+IN_32_BITS = {
+    "sums": lambda x, y: (x + y, x - y, -x),
+    "products": lambda x, y: (x * y, x**3),
+    "quotients": lambda x, y: (x // y, x % y),
+    "compared": lambda x, y: (x < y, x == y),
+    "longer": lambda x, y: (x.to(cr.int64) * y.to(cr.int64), (x * 0.5)),
+    "shorter": lambda x, y: (x.to(cr.int64) * 3).to(cr.int32),
+    "chosen": lambda x, y: cr.where(x > y, x, cr.flip(y, [0])),
+}
+
+
+@pytest.mark.parametrize("name", IN_32_BITS)
+def test_32_bits(name):
+    """As eager tensors compute, which NumPy does."""
+    x, y = (np.ascontiguousarray(a.ravel()) for a in np.meshgrid(SHORT, SHORT))
+    y = np.where(y == 0, np.int32(3), y)  # eager tensors refuse to divide by 0
+    x, y = (np.resize(a, 150) for a in (x, y))
+    f = IN_32_BITS[name]
+    expected = f(cr.tensor(x), cr.tensor(y))
+    for out, e in zip(
+        run(f, x, y, tile=32), expected if isinstance(expected, tuple) else (expected,), strict=True
+    ):
+        assert out.dtype == e.numpy().dtype
+        np.testing.assert_array_equal(out, e.numpy())
 
 
 REDUCED = {

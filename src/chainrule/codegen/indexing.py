@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.codegen import computed, scattering
-from chainrule.codegen.integers import INT64
+from chainrule.codegen.integers import DTYPES, INT64
 from chainrule.codegen.keys import (
     Along,
     Entry,
@@ -208,7 +208,7 @@ def indexed(graph: Graph, dtype: np.dtype) -> Graph:
 def _fits(e: Equation, dtype: np.dtype) -> bool:
     """Whether kernels are for the values of an equation, and it is no index map anyway."""
     index = index_of(e)
-    kinds = all(v.dtype in (dtype, np.bool_, INT64) for v in (*e.inputs, *e.outs) if v not in index)
+    kinds = all(v.dtype in (dtype, np.bool_, *DTYPES) for v in (*e.inputs, *e.outs) if v not in index)
     some = e.outs[0].type.size and all(v.type.size for v in e.inputs)
     joins = e.name in ("concatenate", "index_update") and e.outs[0].type.size  # parts of them may be empty
     return bool(kinds and (some or joins)) and not is_view(e)
@@ -290,7 +290,7 @@ def _resolved(
             continue
         if at is not None:
             v = g.constant(at)
-        elif v.dtype != INT64:
+        elif v.dtype not in DTYPES:
             v = g.emit("cast", v, dtype=INT64, source=e.source)
         found.append(place._replace(index=first + len(rest), sure=at is not None))
         rest.append(v)
@@ -340,8 +340,15 @@ def _scattered(g: Graph, e: Equation, x: Var, places: Sequence[Place]) -> Equati
         return _pieces(
             e, [x, *pieces.arrays], [Piece(0, *p) for p in pieces.found], adds=len(pieces.found) > 1
         )
+    return _adds(e, [x, *arrays], places)
+
+
+def _adds(e: Equation, inputs: Sequence[Var], places: Sequence[Place]) -> Equation | None:
+    """Entries added in memory: of numbers as wide as registers."""
+    if e.outs[0].dtype.kind != "f" and e.outs[0].dtype != INT64:
+        return None
     params = {"places": tuple(places), "combine": "add"}
-    return Equation(as_kind(e.primitive, ADDS), (x, *arrays), params, e.outs, e.source)
+    return Equation(as_kind(e.primitive, ADDS), tuple(inputs), params, e.outs, e.source)
 
 
 def _index_update(g: Graph, e: Equation) -> Equation | None:
@@ -391,7 +398,8 @@ def _add_windows(g: Graph, e: Equation) -> Equation | None:
     (x,) = e.inputs
     axis, step, (*shape, size) = e.params["axis"], e.params["step"], x.shape
     if size > _MOST_PIECES:
-        return None
+        steps = lambda d: ((d, step), (len(shape), 1)) if d == axis else ((d, 1),)
+        return _adds(e, [x], [Along(steps(d), 0) for d in range(len(shape))])
     windows = g.emit("transpose", x, perm=(len(shape), *range(len(shape))), source=e.source)
     inputs, found = [], []
     for k in range(size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 from chainrule.codegen.block import LONG, TRUTH, Value, where
 from chainrule.ir.graph import Equation
 
-INT64 = np.dtype(np.int64)
+INT64, INT32 = np.dtype(np.int64), np.dtype(np.int32)
+DTYPES = (INT64, INT32)  # of memory; registers have 64 bits
 START = {"add": 0, "maximum": int(np.iinfo(INT64).min), "minimum": int(np.iinfo(INT64).max)}
 ACROSS = {"add": "add", "maximum": "smax", "minimum": "smin"}
 
@@ -33,10 +35,23 @@ def divided(x: Value, y: Value) -> Value:
     return x.block.operation(f"sdiv {x.block.types[LONG]} {x.name}, {y.name}", LONG, x, y)
 
 
+def wrapped(x: Value) -> Value:
+    """The number that is left of x in 32 bits."""
+    b, t = x.block, x.block.types[LONG]
+    high = x << 32
+    return b.operation(f"ashr {t} {high.name}, {b.value(32, LONG).name}", LONG, high)
+
+
+def _clamp(x: Value, *, lo: float, hi: float) -> Value:
+    x = where(x < lo, lo, x) if lo > -math.inf else x
+    return where(x > hi, hi, x) if hi < math.inf else x
+
+
 LOWER: dict[str, Callable[..., Value]] = {
     "abs": lambda x: where(x < 0, -x, x),
     "maximum": lambda x, y: where(x > y, x, y),
     "minimum": lambda x, y: where(x < y, x, y),
+    "clamp": _clamp,
     "floor_divide": lambda x, y: _quotient(x, y)[0],
     "remainder": lambda x, y: _quotient(x, y)[1],
     **dict.fromkeys(("floor", "ceil", "trunc", "round"), lambda x: x),
@@ -46,6 +61,7 @@ LOWER: dict[str, Callable[..., Value]] = {
     "logical_not": lambda x: (x != 0) ^ x.block.value(True, TRUTH),
 }
 # These formulas of real numbers are right for whole ones, too; values of other primitives are called.
+_SUMS = frozenset({"sum", "amax", "amin"})
 _ALIKE = frozenset(
     """
     add sub mul neg sign eq ne lt le gt ge relu where integer_pow logical_and logical_or logical_xor
@@ -54,9 +70,21 @@ _ALIKE = frozenset(
 )
 
 
+# Results of these may not fit 32 bits.
+_GROWING = frozenset({"add", "sub", "mul", "neg", "abs", "integer_pow", "floor_divide", "cast", "cast_like"})
+
+
 def is_lowered(e: Equation) -> bool:
     """Whether a kernel computes an equation of whole numbers."""
-    return (e.name in LOWER or e.name in _ALIKE) and e.params.get("n", 1) > 0
+    limits = [e.params[k] for k in ("lo", "hi") if k in e.params]
+    fit = all(v.__class__ is int or abs(v) == math.inf for v in limits) and e.params.get("n", 1) > 0
+    short_sums = e.name in _SUMS and e.outs[0].dtype == INT32
+    return (e.name in LOWER or e.name in _ALIKE) and fit and not short_sums
 
 
-__all__ = ["ACROSS", "INT64", "LOWER", "START", "divided", "is_lowered"]
+def grows(e: Equation) -> bool:
+    """Whether a result is to be cut to 32 bits."""
+    return e.outs[0].dtype == INT32 and e.name in _GROWING
+
+
+__all__ = ["ACROSS", "DTYPES", "INT64", "LOWER", "START", "divided", "grows", "is_lowered", "wrapped"]

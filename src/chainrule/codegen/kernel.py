@@ -311,6 +311,10 @@ class KernelWriter(Memory):
         return self._define(self.plan.made[v], idx)
 
     def _define(self, e: Equation, idx: Terms) -> Value:
+        v = self._computed(e, idx)
+        return integers.wrapped(v) if integers.grows(e) else v
+
+    def _computed(self, e: Equation, idx: Terms) -> Value:
         if is_view(e) or (e.name == "reshape"):
             ((x, moved),) = operands(e, idx)
             return self.pull(x, moved)

@@ -134,12 +134,12 @@ def solved(
 ) -> tuple[tuple[Entry, ...], tuple[Within, ...], list[int]]:
     """Which entry a place of the array gets, what must hold of the place, and dimensions of entries that are left open.
 
-    An entry along dimensions that are left open goes to places that arrays name.
+    Where an entry along dimensions that are left open goes, arrays tell, or several dimensions together.
     """
     found: dict[int, Solved] = {}
     tests = []
     for d, place in enumerate(places):
-        if isinstance(place, Pick):
+        if isinstance(place, Pick) or len(place.steps) > 1:
             continue
         if not place.steps:
             tests.append(Within(((d, 1),), place.offset, place.offset + 1, 1))

@@ -58,7 +58,7 @@ def kind_of(v: Var) -> str:
 
 
 def memory_type(v: Var, b: Block) -> str:
-    return {"b": "i8", "i": "i64"}.get(v.dtype.kind, b.real)
+    return {"b": "i8", "i": f"i{8 * v.dtype.itemsize}"}.get(v.dtype.kind, b.real)
 
 
 def bytes_of(v: Var) -> int:
@@ -125,6 +125,9 @@ class Memory(Locations, Addresses):
         if value.kind == TRUTH:
             name = b.fresh()
             b.line(f"{name} = zext {b.types[TRUTH]} {value.name} to {vector}", level)
+        if t == "i32":
+            name = b.fresh()
+            b.line(f"{name} = trunc {b.types[LONG]} {value.name} to {vector}", level)
         if b.lanes == 1 or (apart == 1 and (self.mask is None or in_tile)):
             b.line(f"store {vector} {name}, ptr {address.name}, align {bytes_of(v)}", level)
             return
@@ -205,6 +208,9 @@ class Memory(Locations, Addresses):
 
     def _as_value(self, name: str, v: Var, level: int) -> Value:
         if kind_of(v) != TRUTH:
+            if memory_type(v, self.b) == "i32":
+                short = f"<{self.b.lanes} x i32>" if self.b.lanes > 1 else "i32"
+                name = self.b.named(f"sext {short} {name} to {self.b.types[LONG]}", level)
             return Value(self.b, name, kind_of(v), level)
         t = f"<{self.b.lanes} x i8>" if self.b.lanes > 1 else "i8"
         zero = "zeroinitializer" if self.b.lanes > 1 else "0"

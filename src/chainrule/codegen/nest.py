@@ -351,7 +351,7 @@ def _from_the_end(extent: int, n: Any) -> Any:
     """Places counted from the beginning; IndexError where one is out of range."""
     if np.any((n < -extent) | (n >= extent)):
         raise IndexError("an index is out of range")
-    return np.where(n < 0, n + extent, n)
+    return np.where(n < 0, n + extent, n).astype(np.int64)
 
 
 def _into(value: np.ufunc, into: Any, *args: Any) -> None:

@@ -24,8 +24,8 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
     if len(e.outs) != 1:
         return "it has several outputs"
     for v in (*e.inputs, *e.outs):
-        if v.dtype not in (dtype, np.bool_, integers.INT64):
-            return f"its values are {v.dtype}, and kernels are for {dtype} and int64"
+        if v.dtype not in (dtype, np.bool_, *integers.DTYPES):
+            return f"its values are {v.dtype}, and kernels are for {dtype}, int64 and int32"
     if any(n == 0 for v in (*e.inputs, *e.outs) for n in v.shape):
         return "it has no entries"
     if indexing.is_moving(e) or indexing.is_adding(e):
@@ -34,9 +34,10 @@ def why_called(e: Equation, dtype: np.dtype) -> str | None:
         return "there is no machine code for it on truth values yet"
     if e.name in SEARCHES:
         return None if e.outs[0].type.size >= _FEW_SEARCHES else "there are few of it, and NumPy is quicker"
-    whole = any(v.dtype == integers.INT64 for v in (*e.inputs, *e.outs))
+    whole = any(v.dtype.kind == "i" for v in (*e.inputs, *e.outs))
     if whole and not integers.is_lowered(e) and not is_view(e) and e.name != "reshape":
-        return "there is no machine code for it on whole numbers yet"
+        of = " on whole numbers" if any(v.dtype.kind == "i" for v in e.inputs) else ""
+        return f"there is no machine code for it{of} yet"
     if e.primitive.kind == "elementwise" and e.name in (*LOWER, "cast", "cast_like"):
         return None
     if (
