@@ -91,6 +91,10 @@ PROGRAMS = {
     "standardised": (lambda x: (((x - x.mean(0)) / x.std(0)) ** 3).sum(), [(100, 3)]),
     "softmax": (lambda x: (cr.softmax(x, 1) ** 2).sum(), [(77, 5)]),
     "neighbours": (lambda x: ((x[1:] - x[:-1] ** 2) ** 2).sum(), [(501,)]),
+    "rows that a sum reads again": (
+        lambda x: (cr.tanh(x)[..., None] * cr.arange(-1.0, 3.0)).sum(-1),
+        [(170, 2)],
+    ),
     "matrix": (lambda x: cr.sin(x @ x.T).sum(), [(70, 3)]),
     "picked": (lambda x: x[:, 2].sum() * x[3].sum() + x[-1, 0], [(90, 4)]),
     "flipped": (lambda x: (x * cr.flip(x, [0])).sum(), [(99,)]),

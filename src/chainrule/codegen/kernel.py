@@ -105,8 +105,8 @@ class KernelWriter(Memory):
         self.axes = (*k.axes[:-2], rows.axis, k.axes[-1])
         self.outputs = [
             replace(o, idx=rows.shifted(o.idx, n), factors=[(v, rows.shifted(ts, n)) for v, ts in o.factors])
+            for o in first  # all rows of one before the next, which may read them
             for n in range(count)
-            for o in first
         ]
         return rows
 
@@ -201,7 +201,7 @@ class KernelWriter(Memory):
         """Compute every output at the current entry: stores, and what the summed ones have become."""
         found, rest = [], iter(so_far)
         for k, o in enumerate(self.outputs):
-            self._row = k // len(self.kernel.outputs)
+            self._row = k % self.rows.count if self.rows is not None else 0
             if o.combine is None:
                 v = self._define(self.plan.made[o.var], o.idx)
                 self.memo[o.var, o.idx] = v
