@@ -20,7 +20,6 @@ from chainrule.codegen.reading import (
     REDUCTIONS,
     Read,
     axes_of,
-    dot_axes,
     factors_of,
     has_loops,
     operands,
@@ -38,7 +37,6 @@ _CHEAP = frozenset(
     logical_xor logical_not isnan isinf isfinite sign copysign floor ceil trunc round zeros
     """.split()  # noqa: SIM905
 )
-_PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 _SMALL = 40  # operations: what is inlined twice is not longer
 _QUICK, _AGAIN = 8, 3  # cheap operations, and how often these take no longer than to write and read a number
 
@@ -61,7 +59,7 @@ class Places:
         self.dtype = real_dtype(graph)
         self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
         self.axis = SampleAxis(graph, self.calls, long)
-        self.products = {e for e in graph.equations if e not in self.calls and self._is_product(e)}
+        self.products = {e for e in graph.equations if e not in self.calls and self.axis.is_product(e)}
         self.places: dict[Var, str] = {}
         self.tiles: dict[int, set[Var]] = {}
         self.kept: set[Var] = set()  # in the tiles of every phase that reads them
@@ -98,24 +96,6 @@ class Places:
         if e in self.calls or self.sums_samples(e):
             return []
         return [v for v in self.axis.elsewhere(e) if not self.is_array(v)]
-
-    def _is_product(self, e: Equation) -> bool:
-        """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
-        if e.name != "dot_general":
-            return False
-        _, free_x, free_y, contracted = dot_axes(e)
-        if len(free_x) != 1 or len(free_y) != 1 or len(contracted) != 1:
-            return False
-        along = [self.axis.dim(v) for v in e.inputs]
-        (cx, cy), (bx, by) = e.params["contract"], e.params["batch"]
-        if along[0] in bx or along[1] in by or along == [None, None]:
-            return False
-        if self.sums_samples(e):
-            return along == [cx[0], cy[0]] and free_x[0].extent * free_y[0].extent >= _PRODUCT
-        if None not in along:
-            return False
-        other = free_x[0] if along[0] is None else free_y[0]
-        return other.extent * contracted[0].extent >= _PRODUCT
 
     def _time(self) -> None:
         """Phase of each value: in which it can be computed, along the samples, or before which it is there."""

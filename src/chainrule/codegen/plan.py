@@ -23,6 +23,8 @@ from chainrule.ir.graph import Equation, Graph, Var
 LONG = 64  # samples from which tiles pay
 _CACHE = 192 * 1024  # bytes kept for a tile: with what is read they stay in the second-level cache
 _TILE_MOST = 4096
+_SUMMED = 128  # samples in a tile from which products that are summed over them pay,
+_PRODUCTS = 2**22  # if a tile of so many bytes, which goes to the third-level cache, holds them
 _MOST_CHUNKS = 16
 _CHUNK_WORK = 400_000  # operations: some 0.2 ms, several times what it costs to wake a thread
 _SUM_ENTRIES = 500_000  # of all chunks together: 4 MB, which are added once more
@@ -104,6 +106,9 @@ class Plan(Places):
         widest = 256 // self.dtype.itemsize
         per_sample = sum(v.type.size // self.axis.extent for v in self.tiles[p]) * self.dtype.itemsize
         most = self._cache // per_sample if per_sample else self._most
+        if any(e in self.products and self.sums_samples(e) for e in self.roots.get(p, ())):
+            # Each tile adds to a whole matrix: with few samples most of the time goes into that.
+            most = max(most, min(_SUMMED, _PRODUCTS // per_sample)) if per_sample else most
         return max(widest, min(self._most, most) // widest * widest)
 
     def _kernel(self, e: Equation, phase: int | None) -> Kernel:

@@ -60,9 +60,13 @@ def has_loops(e: Equation) -> bool:
 
 
 def real_dtype(graph: Graph) -> np.dtype:
-    """float32 for a program of float32 numbers, else float64."""
-    kinds = {v.dtype for e in graph.equations for v in e.outs if v.dtype.kind == "f"}
-    return np.dtype(np.float32) if kinds == {np.dtype(np.float32)} else np.dtype(np.float64)
+    """float32 where most numbers of a program are, else float64: kernels are for one of them."""
+    entries = {np.dtype(np.float32): 0, np.dtype(np.float64): 0}
+    for e in graph.equations:
+        for v in e.outs:
+            if v.dtype in entries:
+                entries[v.dtype] += v.type.size
+    return max(reversed(entries), key=entries.__getitem__)
 
 
 def axes_of(e: Equation) -> tuple[int, ...]:

@@ -7,9 +7,11 @@ import math
 from collections.abc import Container, Iterator
 
 from chainrule.codegen.indexing import is_adding
-from chainrule.codegen.reading import operands, real_dtype, room, why_called
+from chainrule.codegen.reading import dot_axes, operands, real_dtype, room, why_called
 from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
+
+_PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 
 
 def staged(graph: Graph, long: int) -> Graph:
@@ -30,7 +32,8 @@ def staged(graph: Graph, long: int) -> Graph:
     for v in (*graph.inputs, *graph.constants):
         copy(v)
     for e in graph.equations:
-        others = e.inputs if e in calls else axis.elsewhere(e)
+        # BLAS reads rows as well as columns.
+        others = e.inputs if e in calls or axis.is_product(e) else axis.elsewhere(e)
         inputs = tuple([v if v in others else copies.get(v, v) for v in e.inputs])
         staged.equations.append(Equation(e.primitive, inputs, e.params, e.outs, e.source, e.reading))
         if e in calls:
@@ -69,6 +72,24 @@ class SampleAxis:
     def dim(self, v: Var) -> int | None:
         """Which dimension of a value is along the samples."""
         return self._dims.get(v)
+
+    def is_product(self, e: Equation) -> bool:
+        """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
+        if e.name != "dot_general":
+            return False
+        _, free_x, free_y, contracted = dot_axes(e)
+        if len(free_x) != 1 or len(free_y) != 1 or len(contracted) != 1:
+            return False
+        along = [self.dim(v) for v in e.inputs]
+        (cx, cy), (bx, by) = e.params["contract"], e.params["batch"]
+        if along[0] in bx or along[1] in by or along == [None, None]:
+            return False
+        if along[0] in cx or along[1] in cy:  # a sum over the samples
+            return along == [cx[0], cy[0]] and free_x[0].extent * free_y[0].extent >= _PRODUCT
+        if None not in along:
+            return False
+        other = free_x[0] if along[0] is None else free_y[0]
+        return other.extent * contracted[0].extent >= _PRODUCT
 
     def elsewhere(self, e: Equation) -> list[Var]:
         """What is along the samples and is read at other samples than that of the entry that is computed."""

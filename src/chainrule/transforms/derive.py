@@ -279,7 +279,7 @@ def _pull_linear(
         bits = (
             [None] * len(args)
             if mask is None
-            else _bits(emit, fn(emit, _count(emit, mask), *types, **params))
+            else _bits(emit, fn(emit, _count(emit, mask, _of_counts(ct)), *types, **params))
         )
         yield from ((k, cts[k], bits[k]) for k, w in enumerate(wanted) if w)
         return
@@ -305,29 +305,34 @@ def _carry(
 
     Indices stay what they are.
     """
+    dtype = _of_counts(ct)
     if mask is None:
         if not getattr(rule, "holes", False):
             return None
-        t = type_of(ct)
-        mask = emit("eq", emit("zeros", shape=t.shape, dtype=FLOAT.dtype), 0.0)
+        mask = _all_true(emit, ct, dtype)
     ones = [
-        r if r_name == "index" or _is_type(r) else _count(emit, emit("eq", _zero_like(emit, r), 0.0))
+        r if r_name == "index" or _is_type(r) else _count(emit, _all_true(emit, r, dtype), dtype)
         for r_name, r in zip(transpose_reads(fn), reads, strict=True)
     ]
-    return emit("ne", fn(emit, _count(emit, mask), *ones, *index, **params), 0.0)
+    return emit("ne", fn(emit, _count(emit, mask, dtype), *ones, *index, **params), 0.0)
 
 
 def _is_type(v: Any) -> bool:
     return type_of(v) is v
 
 
-def _zero_like(emit: Emit, v: Any) -> Any:
-    t = type_of(v)
-    return emit("zeros", shape=t.shape, dtype=FLOAT.dtype)
+def _all_true(emit: Emit, v: Any, dtype: Any) -> Any:
+    return emit("eq", emit("zeros", shape=type_of(v).shape, dtype=dtype), 0.0)
 
 
-def _count(emit: Emit, mask: Any) -> Any:
-    return emit("cast", mask, dtype=FLOAT.dtype)
+def _count(emit: Emit, mask: Any, dtype: Any) -> Any:
+    return emit("cast", mask, dtype=dtype)
+
+
+def _of_counts(ct: Any) -> Any:
+    """The dtype in which masks of a cotangent are counted: its own, if it is one for which there is machine code."""
+    dtype = type_of(ct).dtype
+    return dtype if dtype.kind == "f" and dtype.itemsize == 4 else FLOAT.dtype
 
 
 def _bits(emit: Emit, counts: list[Any]) -> list[Any]:
