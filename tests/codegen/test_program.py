@@ -209,6 +209,21 @@ def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypa
         np.testing.assert_allclose(out, reference, rtol=1e-11, atol=1e-14)
 
 
+@pytest.mark.parametrize("shape", [(), (100,)])
+def test_long_chains_of_operations(shape):
+    """Expressions are inlined, and a loop of Python makes deep ones."""
+
+    def grown(x):
+        y = x
+        for _ in range(500):
+            y = y * 1.001 + x * 0.01
+        return y
+
+    g = cr.graph_of(grown, np.ones(shape))
+    check(g, [RNG.normal(size=shape)])
+    check(vjp(g), [RNG.normal(size=shape)])
+
+
 def nearest(centres, points):
     return cr.amin(((points[:, None, :] - centres[None]) ** 2).sum(2), 1).sum()
 

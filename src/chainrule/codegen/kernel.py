@@ -287,20 +287,13 @@ class KernelWriter(Memory):
         stack = [(v, idx)]
         while (v, idx) not in self.memo:
             read = stack[-1]
-            missing = next((r for r in self._operands(*read) if r not in self.memo), None)
+            missing = next((r for r in self.computed_from(*read) if r not in self.memo), None)
             if missing is None:
                 out = self._load_or_define(*stack.pop())
                 self.memo[read] = out  # only now: what a loop inside has computed is forgotten
             else:
                 stack.append(missing)
         return self.memo[v, idx]
-
-    def _operands(self, v: Var, idx: Terms) -> list[Read]:
-        """What an entry is computed from in this kernel, at the same place of its loops."""
-        if self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
-            return []
-        e = self.plan.made[v]
-        return operands(e, idx) if e.primitive.kind == "elementwise" or is_view(e) else []
 
     def _load_or_define(self, v: Var, idx: Terms) -> Value:
         number = self.plan.graph.constants.get(v)

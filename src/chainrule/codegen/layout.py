@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from chainrule.codegen.plan import Plan
+from chainrule.codegen.reading import Read, operands
 from chainrule.codegen.steps import Phase
-from chainrule.codegen.views import FLAT, Axis, Terms, by_axis, strides, tile_strides
+from chainrule.codegen.views import FLAT, Axis, Terms, by_axis, is_view, strides, tile_strides
 from chainrule.ir.graph import Var
 
 
@@ -31,3 +32,10 @@ class Layout:
         if idx[:1] == (FLAT,):
             return by_axis(idx[1:], (1,) * (len(idx) - 1))
         return by_axis(idx, self.strides(v))
+
+    def computed_from(self, v: Var, idx: Terms) -> list[Read]:
+        """What an entry that is not kept is computed from, at the same place of the loops."""
+        if self.plan.is_array(v) or self.plan.is_kept(v, self.phase.number if self.phase else None):
+            return []
+        e = self.plan.made[v]
+        return operands(e, idx) if e.primitive.kind == "elementwise" or is_view(e) else []

@@ -147,18 +147,30 @@ class Nest:
     # --- values ------------------------------------------------------------------------------------
 
     def pull(self, v: Var, idx: Terms) -> int:
-        """The register of entry `idx` of a value: read from memory if it is kept there, else computed."""
-        found = self.known.get((v, idx))
-        if found is None:
-            number = self.plan.graph.constants.get(v)
-            if number is not None and number.ndim == 0:
-                found = self._emit(lambda: number, (), frozenset())
-            elif self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
-                found = self._view(v, idx)
-            else:
-                found = self._define(self.plan.made[v], idx)
-            self.known[v, idx] = found
-        return found
+        """The register of entry `idx` of a value.
+
+        What it is computed from comes first, however much that is: Python's stack is short.
+        """
+        stack = [(v, idx)]
+        while stack:
+            read = stack[-1]
+            missing = next((r for r in self.layout.computed_from(*read) if r not in self.known), None)
+            if missing is not None:
+                stack.append(missing)
+                continue
+            stack.pop()
+            if read not in self.known:
+                self.known[read] = self._load_or_define(*read)
+        return self.known[v, idx]
+
+    def _load_or_define(self, v: Var, idx: Terms) -> int:
+        """Read from memory if it is kept there, else computed."""
+        number = self.plan.graph.constants.get(v)
+        if number is not None and number.ndim == 0:
+            return self._emit(lambda: number, (), frozenset())
+        if self.plan.is_array(v) or self.plan.is_kept(v, self.kernel.phase):
+            return self._view(v, idx)
+        return self._define(self.plan.made[v], idx)
 
     def _view(self, v: Var, idx: Terms) -> int:
         by, offset = self.layout.by_axis(v, idx)
