@@ -48,6 +48,16 @@ def test_the_cost_of_an_exponential_is_that_of_its_polynomial():
     assert two == pytest.approx(2 * one + 2, abs=0.5)
 
 
+def test_formulas_that_a_long_program_has_as_functions_are_counted_at_each_call():
+    def chain(x, n):
+        for _ in range(n):
+            x = cr.exp(x * -0.5)
+        return x
+
+    short, long = (report_of(lambda x, n=n: chain(x, n), X).flop / n for n in (20, 200))
+    assert long == pytest.approx(short, rel=0.02)
+
+
 TEXT = """\
   %v1 = fadd double %a, %b
   br label %loop1

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 _ARITHMETIC = re.compile(r"= f(?:add|sub|mul|div|neg)\b[a-z ]* (?:<(\d+) x )?")
 _CALL = re.compile(
     r"= call [a-z ]*(?:<(\d+) x [a-z]+>|[a-z]+) @llvm\.(fma|sqrt|vector\.reduce\.fadd\.v(\d+))"
 )
+_FUNCTION = re.compile(r"= call (?:<\d+ x [a-z]+>|[a-z]+) @([a-z0-9_]+\.(?:v\d+)?f\d+)\(")
+_DEFINED = re.compile(r"^define internal (?!void)[^@]*@([\w.]+)\([^\n]*\n(.*?)^}", re.DOTALL | re.MULTILINE)
 _LABEL = re.compile(r"(loop|done|rare|usual|then|after)(\d+):")
 _STEP = re.compile(r"%next\d+ = add i64 %i\d+, (\d+)")
 _STOP = re.compile(r"%more\d+ = icmp slt i64 %\w+, (\S+)")
 _PASSED_OVER = {"rare": "usual", "then": "after"}  # what begins and what ends it
 
 
-def flop_of(text: str, length: int) -> int:
+def flop_of(text: str, length: int, functions: Mapping[str, int] = MappingProxyType({})) -> int:
     """Operations on floating-point numbers in one call of a kernel for `length` samples.
+
+    `functions` are those of the module, with their own counts (`functions_in`).
 
     A fused multiplication and addition counts twice, every lane of a vector once, comparisons and choices not. What
     only rare numbers need (a sine of 1e9, the one entry of many that is the largest) is left out.
@@ -38,7 +44,8 @@ def flop_of(text: str, length: int) -> int:
         elif found := _STOP.search(line):
             loops[-1].stop = found[1]
         else:
-            loops[-1].count += _flop(line)
+            called = _FUNCTION.search(line)
+            loops[-1].count += _flop(line) if called is None else functions.get(called[1], 0)
     return loops[0].count
 
 
@@ -65,7 +72,12 @@ def _flop(line: str) -> int:
 
 def kernels_in(text: str) -> list[str]:
     """The texts of the kernels of a module, in their order."""
-    return text.split("define internal void @kernel")[1:]
+    return [f.partition("\n}")[0] for f in text.split("define internal void @kernel")[1:]]
 
 
-__all__ = ["flop_of", "kernels_in"]
+def functions_in(text: str) -> dict[str, int]:
+    """The formulas that a long program has as functions, and the operations of each."""
+    return {found[1]: flop_of(found[2], 0) for found in _DEFINED.finditer(text)}
+
+
+__all__ = ["flop_of", "functions_in", "kernels_in"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from chainrule.codegen.counted import flop_of, kernels_in
+from chainrule.codegen.counted import flop_of, functions_in, kernels_in
 from chainrule.codegen.machine import Machine, measured
 from chainrule.codegen.on_numpy import NumpyProgram
 from chainrule.codegen.plan import Plan
@@ -165,6 +165,7 @@ def _bytes_of_tile(plan: Plan) -> int:
 def _steps(plan: Plan, text: str | None) -> Iterator[Step]:
     """The steps; without machine code nobody counts what they compute."""
     texts = itertools.repeat(None) if text is None else iter(kernels_in(text))
+    functions = {} if text is None else functions_in(text)
     for step in plan.steps:
         moved = _moved(plan, step)
         if isinstance(step, Call):
@@ -172,24 +173,31 @@ def _steps(plan: Plan, text: str | None) -> Iterator[Step]:
             yield Step("NumPy", e.name, (Row("", (e.name,), "array", place_of(e)),), moved, None, step.reason)
         elif isinstance(step, Kernel):
             text = next(texts)
-            flop = None if text is None else flop_of(text, step.axes[-1].extent if step.vector else 0)
+            flop = (
+                None if text is None else flop_of(text, step.axes[-1].extent if step.vector else 0, functions)
+            )
             yield Step("loop", "", tuple(_rows(plan, step)), moved, flop)
         else:
             chunks = f", in {step.chunks} chunks for threads" if step.chunks > 1 else ""
             tiles = f", {step.tile} at a time" if step.tile < step.samples else " in one tile"
             title = f"{step.samples} samples{tiles}{chunks}"
             rows = tuple(row for k in step.kernels for row in _rows(plan, k))
-            counts = [_flop_of_phase(k, text, step) for k, text in zip(step.kernels, texts, strict=False)]
+            counts = [
+                _flop_of_phase(k, t, step, functions) for k, t in zip(step.kernels, texts, strict=False)
+            ]
             yield Step("phase", title, rows, moved, None if None in counts else sum(filter(None, counts)))
 
 
-def _flop_of_phase(kernel: Kernel | Gemm, text: str | None, phase: Phase) -> int | None:
+def _flop_of_phase(
+    kernel: Kernel | Gemm, text: str | None, phase: Phase, functions: Mapping[str, int]
+) -> int | None:
     if isinstance(kernel, Gemm):
         return 2 * math.prod(a.extent for a in (*kernel.batch, kernel.m, kernel.n, kernel.k))
     if text is None:
         return None
     tiles, rest = divmod(phase.samples, phase.tile)
-    return tiles * flop_of(text, phase.tile) + (flop_of(text, rest) if rest else 0)
+    last = flop_of(text, rest, functions) if rest else 0
+    return tiles * flop_of(text, phase.tile, functions) + last
 
 
 def _rows(plan: Plan, kernel: Kernel | Gemm) -> Iterator[Row]:
