@@ -215,7 +215,7 @@ def test_calls_keep_no_memory(f, x, calls):
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
-    assert after - before < calls  # bytes
+    assert after - before < 20_000  # one object for each call would be five times that, or more
 
 
 def test_tracked_calls_keep_no_memory():
