@@ -137,7 +137,7 @@ PARTS = {
     "passes": [("chainrule.codegen.prepare", "prepare")],
     "plan": [("chainrule.codegen.prepare", "Plan")],
     "text": [("chainrule.codegen.program", "Program._compile")],
-    "load LLVM": [("chainrule.codegen.jit", "_engine")],
+    "load LLVM": [("chainrule.codegen.jit", name) for name in ("_machine", "_linker")],
     "LLVM": [("chainrule.codegen.jit", "_object")],
     "link": [("chainrule.codegen.jit", "_link")],
     "entry": [("chainrule.api.executable", "Executable.offer_entry")],

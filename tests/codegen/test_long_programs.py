@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.codegen import functions, fuse
+from chainrule.codegen import emit, functions, fuse
 from chainrule.codegen.alike import Likeness
 from chainrule.codegen.emit import Writer
 from chainrule.codegen.kernel import KernelWriter
@@ -86,12 +86,14 @@ def gradient_of(program, n):
     return dce(cse(dce(graph_of(program(n), X)).vjp()))
 
 
-def written(graph):
-    """The plan and the text of a graph."""
+def written(graph, grouped=False):
+    """The plan and the text of a graph; kernels that follow each other `grouped` in one step."""
     plan = Plan(graph)
     writer = Writer(plan, Slots())
+    if grouped:
+        writer.kernels([s for s in plan.steps if isinstance(s, Kernel)])
     for step in plan.steps:
-        if isinstance(step, Kernel):
+        if isinstance(step, Kernel) and not grouped:
             writer.kernels([step])
         elif isinstance(step, Phase):
             writer.phase(step)
@@ -143,6 +145,11 @@ def test_recording_takes_twice_the_steps(program):
 def test_the_text_grows_with_the_program():
     short, long = (len(written(gradient_of(chain, n))[1]) for n in (400, 800))
     assert long < 2.2 * short
+
+
+def test_no_function_calls_very_many_kernels():
+    _, text = written(gradient_of(products, 1200), grouped=True)
+    assert max(f.count("  call void @") for f in text.split("\ndefine ")) <= emit._CALLS
 
 
 def test_no_kernel_is_much_longer_than_the_limit():

@@ -14,6 +14,8 @@ from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Gemm, Kernel, Phase
 from chainrule.ir.graph import Var
 
+_CALLS = 256  # of one function: LLVM takes more than twice as long for one that is twice as long
+
 
 class Known:
     """A kernel that was written.
@@ -60,7 +62,16 @@ class Writer:
         for kernel in kernels:
             extent = kernel.axes[-1].extent if kernel.vector else 0
             lines.append(f"  call void {self._add(kernel, None)}, i64 0, i64 0, i64 {extent})")
+        while len(lines) > _CALLS:
+            lines = [self._part(lines[k : k + _CALLS]) for k in range(0, len(lines), _CALLS)]
         return self._define("ptr %table", lines)
+
+    def _part(self, lines: Sequence[str]) -> str:
+        """The call of a function of some lines."""
+        name = f"part{len(self.texts)}"
+        head = f"define internal void @{name}(ptr %table) {{"
+        self.texts.append("\n".join([head, "entry:", *lines, "  ret void", "}"]))
+        return f"  call void @{name}(ptr %table)"
 
     def phase(self, phase: Phase) -> str:
         """`NAME(ptr %table, i64 %begin, i64 %end)`: the tiles of some samples."""
