@@ -1,5 +1,7 @@
 """Corner cases: kinks, zeros and infinities, in every mode of differentiation."""
 
+import math
+
 import numpy as np
 import pytest
 from corners import LATER, NAN, ROWS
@@ -145,3 +147,29 @@ def test_a_wrong_expectation_is_caught():
     """The check above can fail."""
     with pytest.raises(AssertionError):
         np.testing.assert_allclose(backward(cr.abs, [0.0])[0].tolist(), 1.0, rtol=1e-12, atol=1e-300)
+
+
+OUTSIDE = {
+    "log": -1.0, "log2": -2.0, "log10": -0.5, "log1p": -3.0, "atanh": 1.5, "logit": 2.0, "sqrt": -1.0, "asin": 2.0,
+    "acosh": 0.5,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_outside_of_its_domain_a_function_has_no_slope_of_any_order(name):
+    f, x = getattr(cr, name, None) or getattr(cr.special, name), OUTSIDE[name]
+    orders = [f]
+    for _ in range(3):
+        orders.append(cr.grad(orders[-1]))
+    assert all(math.isnan(order(x)) for order in orders)
+    assert math.isnan(cr.hessian(f)(x))
+    assert math.isnan(cr.jvp(cr.grad(f), (x,), (1.0,))[1])
+    where_taken = lambda x: cr.where(x > 1e3, f(x), 2.0 * x)
+    assert cr.grad(cr.grad(where_taken))(x) == 0.0
+
+
+def test_the_angle_of_the_origin_has_no_slope_of_any_order():
+    angle = lambda v: cr.atan2(v[0], v[1])
+    assert np.isnan(cr.grad(angle)(np.zeros(2)).numpy()).all()
+    assert np.isnan(cr.hessian(angle)(np.zeros(2)).numpy()).all()
+    np.testing.assert_allclose(cr.hessian(angle)(np.array([0.0, 2.0])).numpy(), [[0, -0.25], [-0.25, 0]])

@@ -39,28 +39,32 @@ expm1 = elementwise(
     samples=((0.0,), (1e-12,), (1.5,), (-40.0,)),
     source="the slope is eˣ; out + 1 would lose it in the left tail",
 )  # fmt: skip
+# Note [Outside of a domain]
+# Left of 0 the slope of log is undefined, and so are those of higher order. NaN as a branch of its own would be a
+# constant there, with the slope 0; as the numerator of 1/x it is NaN in every order: (NaN/x)' = -NaN/x².
+
 log = elementwise(
-    "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0 / (x + 0.0))},
+    "log", "x", np.log, {"x": lambda x: where(x < 0, NAN, 1.0) / (x + 0.0)},
     scalar=math.log, monotone=True, latex=r"\ln($x)", doc="Natural logarithm.", domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,), (1e300,)), source="DLMF 4.2.7",
     undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log2 = elementwise(
-    "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, (1.0 / LN2) / (x + 0.0))},
+    "log2", "x", np.log2, {"x": lambda x: where(x < 0, NAN, 1.0 / LN2) / (x + 0.0)},
     scalar=math.log2, monotone=True, latex=r"\log_2($x)", doc="Logarithm to base 2.",
     domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,)), source="log₂ x = ln x / ln 2",
     undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log10 = elementwise(
-    "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, (1.0 / LN10) / (x + 0.0))},
+    "log10", "x", np.log10, {"x": lambda x: where(x < 0, NAN, 1.0 / LN10) / (x + 0.0)},
     scalar=math.log10, monotone=True, latex=r"\log_{10}($x)", doc="Logarithm to base 10.",
     domain=((0.0, math.inf),),
     samples=((1.0,), (1.5,), (1e-300,)), source="log₁₀ x = ln x / ln 10",
     undefined={"x < 0": "no real logarithm exists"},
 )  # fmt: skip
 log1p = elementwise(
-    "log1p", "x", np.log1p, {"x": lambda x: where(x < -1.0, NAN, 1.0 / (1.0 + x))},
+    "log1p", "x", np.log1p, {"x": lambda x: where(x < -1.0, NAN, 1.0) / (1.0 + x)},
     scalar=math.log1p, monotone=True, latex=r"\ln(1 + $x)", doc="ln(1 + x), exact for small x.",
     domain=((-1.0, math.inf),), samples=((0.0,), (1e-12,), (1.5,), (-0.9,)),
     source="chain rule on DLMF 4.2.7",
@@ -184,7 +188,7 @@ def _logit_float(x: float) -> float:
 
 logit = elementwise(
     "logit", "x", _logit,
-    {"x": lambda x: where((x < 0) | (x > 1.0), NAN, 1.0 / ((x + 0.0) * (1.0 - x)))},
+    {"x": lambda x: where((x < 0) | (x > 1.0), NAN, 1.0) / ((x + 0.0) * (1.0 - x))},
     scalar=_logit_float, monotone=True, latex=r"\ln\frac{$x}{1 - $x}",
     doc="ln(x/(1 - x)), the inverse of sigmoid.", domain=((0.0, 1.0),),
     samples=((0.5,), (0.25,), (1e-300,), (0.9375,)), source="1/x + 1/(1 - x) = 1/(x(1 - x))",

@@ -51,9 +51,17 @@ atan = elementwise(
     scalar=math.atan, bounded=True, monotone=True, latex=r"\arctan($x)", doc="Inverse tangent, in radians.",
     samples=((0.0,), (1.5,), (-2.0,), (1e10,)), source="DLMF 4.24.9",
 )  # fmt: skip
+
+
+def _somewhere(v: Any, y: Any, x: Any) -> Any:
+    """v, but NaN at the origin, where slopes of every order are undefined: Note [Outside of a domain]."""
+    return where(hypot(x, y) == 0, NAN * v, v)
+
+
 atan2 = elementwise(
     "atan2", "y x", np.arctan2,
-    {"y": lambda y, x: x / hypot(x, y) / hypot(x, y), "x": lambda y, x: -y / hypot(x, y) / hypot(x, y)},
+    {"y": lambda y, x: _somewhere(x, y, x) / hypot(x, y) / hypot(x, y),
+     "x": lambda y, x: -_somewhere(y, y, x) / hypot(x, y) / hypot(x, y)},
     scalar=math.atan2, latex=r"\operatorname{atan2}($y, $x)", doc="Angle of the point (x, y), in radians.",
     samples=((1.5, -2.0), (-1.0, 0.5), (1e-200, 1e-200)),
     undefined={"y = x = 0": "the angle of the origin is arbitrary: NaN"},
@@ -182,7 +190,7 @@ acosh = elementwise(
     domain=((1.0, math.inf),), samples=((1.5,), (20.0,), (1e10,)), source="DLMF 4.38.10",
 )  # fmt: skip
 atanh = elementwise(
-    "atanh", "x", np.arctanh, {"x": lambda x: where(abs_(x) > 1.0, NAN, 1.0 / ((1.0 - x) * (1.0 + x)))},
+    "atanh", "x", np.arctanh, {"x": lambda x: where(abs_(x) > 1.0, NAN, 1.0) / ((1.0 - x) * (1.0 + x))},
     scalar=math.atanh, monotone=True, latex=r"\operatorname{artanh}($x)", doc="Inverse hyperbolic tangent.",
     domain=((-1.0, 1.0),), samples=((0.0,), (0.5,), (-0.9375,)), source="DLMF 4.38.11",
     undefined={"|x| > 1": "no real value exists"},

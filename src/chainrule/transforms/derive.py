@@ -12,7 +12,7 @@ from typing import Any
 
 from chainrule.errors import UnsupportedError
 from chainrule.ir.types import FLOAT, type_of
-from chainrule.table.formula import Apply, Const, Emit, Formula, fold, is_const
+from chainrule.table.formula import Apply, Const, Emit, Formula, apply, fold, is_const
 from chainrule.table.primitive import (
     TABLE,
     Body,
@@ -205,8 +205,9 @@ def times(f: Formula, ct: Any, values: Any, params: Any, emit: Emit, memo: Any) 
         condition = fold(f.args[0], values, params, emit, memo)
         a, b = (g.value if _absorbs(g) else times(g, ct, values, params, emit, memo) for g in f.args[1:])
         return emit("where", condition, a, b)
-    if isinstance(f, Apply) and f.name == "div" and is_const(f.args[0], 1):
-        return emit("div", ct, fold(f.args[1], values, params, emit, memo))
+    if isinstance(f, Apply) and f.name == "div" and (is_const(f.args[0], 1) or _is_guarded(f.args[0])):
+        above = times(f.args[0], ct, values, params, emit, memo)
+        return emit("div", above, fold(f.args[1], values, params, emit, memo))
     return emit("mul", ct, fold(f, values, params, emit, memo))
 
 
@@ -235,12 +236,23 @@ def _conjugate(p: Primitive, f: Formula, arg: Any) -> Formula:
 
 def _for_dtype(f: Formula, arg: Any) -> Formula:
     """The guard of a domain of real numbers (log, artanh) means nothing to complex ones."""
-    guarded = (
-        isinstance(f, Apply) and f.name == "where" and isinstance(f.args[1], Const) and _absorbs(f.args[1])
-    )
-    if guarded and f.args[1].value != 0 and type_of(arg).dtype.kind == "c":  # type: ignore[attr-defined]
+    if type_of(arg).dtype.kind != "c":
+        return f
+    if _is_guarded(f):
         return f.args[2]  # type: ignore[attr-defined]
+    if isinstance(f, Apply) and f.name == "div" and _is_guarded(f.args[0]):
+        return apply("div", f.args[0].args[2], f.args[1])  # type: ignore[attr-defined]
     return f
+
+
+def _is_guarded(f: Formula) -> bool:
+    """Whether a formula is NaN outside of a domain."""
+    return (
+        isinstance(f, Apply)
+        and f.name == "where"
+        and is_const(f.args[1])
+        and f.args[1].value != f.args[1].value
+    )  # type: ignore[attr-defined]
 
 
 def _spread_reduced(emit: Emit, v: Any, x: Any, params: Any) -> Any:
