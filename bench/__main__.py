@@ -1,4 +1,4 @@
-"""python -m bench [NAME …] [--smoke] [--json FILE]: see bench/README.md."""
+"""python -m bench [NAME …] [--smoke] [--cpu] [--json FILE]: see bench/README.md."""
 
 import argparse
 import importlib
@@ -13,11 +13,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import bench
-from bench.harness import ABSENT, BENCHMARKS, Benchmark, run
+from bench.harness import ABSENT, BENCHMARKS, Benchmark, run, take_processor_time
 
 
 def main() -> None:
     options = _options()
+    if options.cpu:
+        take_processor_time()
     for module in pkgutil.iter_modules(bench.__path__, prefix="bench."):
         if module.name.startswith("bench.bench_"):
             importlib.import_module(module.name)
@@ -35,6 +37,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Time chainrule against its rivals.")
     parser.add_argument("names", nargs="*", help="a benchmark, a topic (eager), or a pattern ('exp*')")
     parser.add_argument("--smoke", action="store_true", help="run and check each once, without timing")
+    parser.add_argument(
+        "--cpu", action="store_true", help="processor time of this thread: other work counts less"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers to FILE")
     return parser.parse_args()
 
