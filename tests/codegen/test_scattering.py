@@ -93,6 +93,8 @@ PROGRAMS = {
     "blocks written at known places": (
         lambda x, v: blocks_written(x, cr.arange(30) % 20, cr.arange(3) ** 2, v), [(3, 20, 9), (3, 30, 3)],
     ),
+    "one value added to one place": (lambda v: cr.zeros(3).index_add(0, cr.tensor([1] * 9), v.expand(9)) * 2, [()]),
+    "one row many times": (lambda x: (x[[0] * 9] ** 2).sum(0), [(1, 70)]),
     "permuted": (lambda x: cr.exp(x[list(range(69, -1, -1))][[*range(35, 70), *range(35)]]) * x, [(70,)]),
     "repeated": (lambda x: cr.tanh(cr.repeat_interleave(x, 3, 0)).sum(1), [(60, 2)]),
     "histogram": (lambda x, i: cr.zeros(20).index_add(0, i, x) ** 2, [(150,), IDS]),

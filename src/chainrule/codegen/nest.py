@@ -275,11 +275,8 @@ class Nest:
         """Add to entries that index arrays tell, one after the other: the first time to zeros."""
         by, offset = self.layout.by_axis(o.var, o.idx)
         ((x, idx),) = o.factors
-        part, places = (
-            self.pull(x, idx),
-            self._total((*[(a, s, 0) for a, s in by.items()], (None, 0, offset))),
-        )
-
+        part = self._spread(self.pull(x, idx), self.kernel.axes)  # what is repeated is added each time
+        places = self._total((*[(a, s, 0) for a, s in by.items()], (None, 0, offset)))
         join, start = (np.add, 0) if o.combine == "add" else (np.maximum, -1)
 
         def add(at: At, n: Any, part: Any) -> None:
