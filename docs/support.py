@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import chainrule as cr
-from chainrule.codegen.expand import expand
-from chainrule.codegen.reading import real_dtype, why_called
+from chainrule.codegen.prepare import planned
 from chainrule.draw import Page, Paragraph, Section, Table
 from chainrule.ir.graph import Graph
 from chainrule.table import TABLE
@@ -254,9 +253,8 @@ WAYS = dict(zip(COLUMNS, (_value, _reverse, _forward, _second, _vmap, _compiled)
 
 def called(graph: Graph) -> dict[str, str]:
     """Primitives of a graph that run in NumPy between kernels, and why; arrays without entries do not count."""
-    graph = expand(graph)
-    reasons = [(e, why_called(e, real_dtype(graph))) for e in graph.equations]
-    return {e.name: why for e, why in reasons if why and all(v.type.size for v in (*e.inputs, *e.outs))}
+    calls = planned(graph).calls
+    return {e.name: why for e, why in calls.items() if all(v.type.size for v in (*e.inputs, *e.outs))}
 
 
 def without_machine_code() -> dict[str, str]:
