@@ -17,6 +17,7 @@ from chainrule.dispatch import Handle, node_of, plain, source_code, wrap
 from chainrule.ir.graph import Graph, Var
 from chainrule.ops import creation
 from chainrule.passes.dce import dce
+from chainrule.tape import kernels
 from chainrule.tape.modes import PLAIN, current
 from chainrule.tape.node import leaf
 from chainrule.transforms.forward import jvp
@@ -49,9 +50,26 @@ class GraphFunction:
     @property
     def program(self) -> Any:
         """The machine code; where LLVM is not to be had, NumPy on tiles."""
+<<<<<<< HEAD
         if self._program is None:  # no cached_property, which up to Python 3.11 has a lock for all objects
             self._program = _program(self.graph)
         return self._program
+=======
+        from chainrule.codegen import jit
+
+        if not jit.is_available():
+            from chainrule.codegen.on_numpy import NumpyProgram
+
+            return NumpyProgram(self.graph)
+        from chainrule.codegen.program import Program
+
+        return Program(self.graph, kernels.value)
+
+    @functools.cached_property
+    def inexact(self) -> list[int]:
+        """Positions of the outputs that can have a derivative."""
+        return [k for k, v in enumerate(self.graph.outputs) if v.dtype.kind in "fc"]
+>>>>>>> 4803905 (Scans between kernels of a compiled function run as compiled loops, too)
 
     @functools.cached_property
     def routes(self) -> list[frozenset[int]]:
