@@ -50,26 +50,9 @@ class GraphFunction:
     @property
     def program(self) -> Any:
         """The machine code; where LLVM is not to be had, NumPy on tiles."""
-<<<<<<< HEAD
         if self._program is None:  # no cached_property, which up to Python 3.11 has a lock for all objects
             self._program = _program(self.graph)
         return self._program
-=======
-        from chainrule.codegen import jit
-
-        if not jit.is_available():
-            from chainrule.codegen.on_numpy import NumpyProgram
-
-            return NumpyProgram(self.graph)
-        from chainrule.codegen.program import Program
-
-        return Program(self.graph, kernels.value)
-
-    @functools.cached_property
-    def inexact(self) -> list[int]:
-        """Positions of the outputs that can have a derivative."""
-        return [k for k, v in enumerate(self.graph.outputs) if v.dtype.kind in "fc"]
->>>>>>> 4803905 (Scans between kernels of a compiled function run as compiled loops, too)
 
     @functools.cached_property
     def routes(self) -> list[frozenset[int]]:
@@ -165,7 +148,7 @@ def _program(graph: Graph) -> Any:
         return NumpyProgram(graph)
     from chainrule.codegen.program import Program
 
-    return Program(graph)
+    return Program(graph, kernels.value)
 
 
 def value_of(a: Any) -> Any:
