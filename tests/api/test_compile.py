@@ -285,7 +285,7 @@ def test_report_graph_and_code_can_be_read():
     assert "define void" in f.llvm
     assert f.asm.strip()
     text = str(f.report())
-    assert "NumPy  argsort: there is no machine code for it on whole numbers yet   test_compile.py:" in text
+    assert "NumPy  argsort: there is no machine code for it yet   test_compile.py:" in text
 
 
 def test_without_llvm_numpy_serves(monkeypatch):
