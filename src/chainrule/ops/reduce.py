@@ -84,7 +84,8 @@ def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = Non
     """Product along one dimension, or of all entries; its gradient is right with zeros among them."""
     x = numbers(input, dtype)
     if dim is None:
-        return bind(TABLE["prod"], bind(TABLE["reshape"], x, shape=(x.numel(),)), axis=0, keepdims=False)
+        x = x if x.dim() == 1 else bind(TABLE["reshape"], x, shape=(x.numel(),))
+        return bind(TABLE["prod"], x, axis=0, keepdims=False)
     if x.dim() == 0:
         return x
     return bind(TABLE["prod"], x, axis=one_dim(dim, x.dim()), keepdims=bool(keepdim))
