@@ -28,6 +28,15 @@ def test_a_sum_of_negative_zeros_is_zero_as_in_numpy(shape, dim):
     assert np.all(np.asarray(f(np.full(shape, -0.0))) == np.inf)
 
 
+@pytest.mark.parametrize("n", [1, 2, 4, 7])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5, 20])
+def test_a_product_of_matrices_whose_terms_are_negative_zeros_is_zero_as_in_numpy(n, k):
+    x, y = np.full((70, k), -0.5), np.zeros((k, n))
+    for f in (lambda x, y: 1.0 / (x @ y), lambda x, y: 1.0 / cr.einsum("i,j->ij", x[:, 0], y[0])):
+        np.testing.assert_array_equal(cr.compile(f)(x, y), np.full((70, n), np.inf))
+        np.testing.assert_array_equal(f(cr.tensor(x), cr.tensor(y)), np.full((70, n), np.inf))
+
+
 @pytest.mark.parametrize(
     "lo, hi", [(-1.0, 1.0), (0.0, -0.0), (-0.0, 0.0), (0.0, np.inf), (-np.inf, -0.0), (1.0, -1.0)]
 )

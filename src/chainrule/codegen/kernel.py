@@ -394,9 +394,9 @@ class KernelWriter(Memory):
         def term(reads: list[Read], acc: Value | None) -> Value:
             values = [self.pull(*r) for r in reads]
             if len(values) == 2:
-                return values[0] * values[1] if acc is None else fma(values[0], values[1], acc)
+                return fma(values[0], values[1], 0.0 if acc is None else acc)  # a sum of -0 is 0
             if acc is None:
-                return values[0] + 0.0 if combine == "add" else values[0]  # a sum of -0 is 0
+                return values[0] + 0.0 if combine == "add" else values[0]
             return lower(self.b, combine, acc, values[0])
 
         def over(rest: list[Axis], rows: list[list[Read]], accs: list[Any]) -> list[Value]:
