@@ -6,7 +6,7 @@ import functools
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from types import ModuleType
+from types import CellType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,9 +90,10 @@ class Compiled:
         functools.update_wrapper(self, f)
         self._f = f
         code = getattr(f, "__code__", None)
-        if code is None or is_ours(code):  # a transform of ours: what its names mean stays the same
-            self._cells, self._globals, self._names = (), {}, []
-        else:
+        self._cells: tuple[CellType, ...] = ()
+        self._globals: dict[str, Any] = {}
+        self._names: list[str] = []
+        if code is not None and not is_ours(code):  # of a transform of ours the names mean the same for ever
             self._cells, self._globals = f.__closure__ or (), f.__globals__
             # names that are modules or functions now are left out: they cost a look-up in every call
             self._names = [n for n in code.co_names if not callable(self._globals.get(n, len))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
-from chainrule.codegen import indexing, integers, powers
+from chainrule.codegen import indexing, integers, neighbours, powers
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, converted, fma, literal, where
-from chainrule.codegen.computed import changed, loops, runs_along
+from chainrule.codegen.computed import loops, runs_along
 from chainrule.codegen.functions import Functions
 from chainrule.codegen.memory import Memory, kind_of
 from chainrule.codegen.plan import Plan
@@ -21,8 +20,6 @@ from chainrule.ir.graph import Equation, Var
 
 LANES = {64: 8, 32: 16}  # of vectors; LLVM splits them on narrower machines
 _UNROLL = 4  # rounds of a reduction that are written out
-_ROWS = (4, 5, 6, 3, 2)  # how many neighbours are taken together
-_ACCUMULATORS = 8  # at once: with vectors as wide as two registers they fill most registers
 
 _START = {
     "add": 0.0,
@@ -48,7 +45,9 @@ class KernelWriter(Memory):
     ) -> None:
         self.kernel = kernel
         self.outputs, self.axes = kernel.outputs, kernel.axes
-        self.rows = self._rows_at_once(plan)
+        self.rows = neighbours.taken_together(plan, kernel)
+        if self.rows is not None:
+            self.axes, self.outputs = self.rows.axes, self.rows.outputs
         self._row = 0  # which of them is written
         extent = kernel.axes[-1].extent if kernel.vector else 0
         lanes = LANES[8 * plan.dtype.itemsize]
@@ -80,35 +79,6 @@ class KernelWriter(Memory):
         return self.b.levels[0].lines
 
     # --- loops -------------------------------------------------------------------------------------
-
-    def _rows_at_once(self, plan: Plan) -> Rows | None:
-        """Take neighbours along the innermost loop but that of the samples together, where they can share loads."""
-        k = self.kernel
-        if not k.vector or len(k.axes) < 2 or k.guard is not None or k.powers is not None:
-            return None
-        if any(o.scattered for o in k.outputs) or not any(
-            o.combine is not None or plan.has_loop(o, k.phase) for o in k.outputs
-        ):
-            return None
-        old = k.axes[-2]
-        if any(o.combine is not None and all(a is not old for a, _, _ in o.idx) for o in k.outputs):
-            return None  # a loop that is summed over
-        count = next((n for n in _ROWS if old.extent % n == 0 and n * len(k.outputs) <= _ACCUMULATORS), None)
-        if count is None:
-            return None
-        rows = Rows(Axis(old.extent // count), count)
-        grouped = lambda ts: changed(ts, old, lambda s, o: (rows.axis, s * count, o))
-        first = [
-            replace(o, idx=grouped(o.idx), factors=[(v, grouped(ts)) for v, ts in o.factors])
-            for o in k.outputs
-        ]
-        self.axes = (*k.axes[:-2], rows.axis, k.axes[-1])
-        self.outputs = [
-            replace(o, idx=rows.shifted(o.idx, n), factors=[(v, rows.shifted(ts, n)) for v, ts in o.factors])
-            for o in first  # all rows of one before the next, which may read them
-            for n in range(count)
-        ]
-        return rows
 
     def _nest(self, outer: Sequence[Axis], then: Callable[[], None]) -> None:
         if not outer:
@@ -178,12 +148,14 @@ class KernelWriter(Memory):
 
         def add(i: Index) -> None:
             assert self.samples is not None
-            self.at[self.samples] = Index(
-                i.name, len(b.levels) - 1
-            )  # nothing along the samples is computed before
+            # Nothing along the samples is computed before.
+            self.at[self.samples] = Index(i.name, len(b.levels) - 1)
             self._nest([a for a in outer if a not in kept], self._add_vectors)
 
-        self._nest([a for a in outer if a in kept], lambda: b.loop(Index("%len"), b.lanes, [], body) and None)
+        def vectors() -> None:
+            b.loop(Index("%len"), b.lanes, [], body)
+
+        self._nest([a for a in outer if a in kept], vectors)
 
     def _clear(self) -> None:
         for o in self.kernel.outputs:
@@ -201,7 +173,7 @@ class KernelWriter(Memory):
         """Compute every output at the current entry: stores, and what the summed ones have become."""
         found, rest = [], iter(so_far)
         for k, o in enumerate(self.outputs):
-            self._row = k % self.rows.count if self.rows is not None else 0
+            self._row = k % self.rows.number if self.rows is not None else 0
             if o.combine is None:
                 v = self._define(self.plan.made[o.var], o.idx)
                 self.memo[o.var, o.idx] = v
@@ -377,7 +349,9 @@ class KernelWriter(Memory):
         reads, r = operands(e, idx), self.rows
         several = r is not None and self._row == 0 and runs_along(idx, r.axis)
         rows = (
-            [[(v, r.shifted(ts, k)) for v, ts in reads] for k in range(r.count)] if r and several else [reads]
+            [[(v, r.shifted(ts, k)) for v, ts in reads] for k in range(r.number)]
+            if r and several
+            else [reads]
         )
         found = self._reduce(REDUCTIONS.get(e.name, "add"), rows, idx, kind_of(e.outs[0]))
         for k, value in enumerate(found[1:], 1):
@@ -423,17 +397,6 @@ class KernelWriter(Memory):
             return totals
 
         return over(axes, rows, [None] * len(rows))
-
-
-class Rows(NamedTuple):
-    """Neighbours along a loop that are written at once: `axis` counts groups of so many."""
-
-    axis: Axis
-    count: int
-
-    def shifted(self, idx: Terms, k: int) -> Terms:
-        """What row k reads where the first one reads `idx`."""
-        return changed(idx, self.axis, lambda s, o: (self.axis, s, o + s // self.count * k))
 
 
 def _fixed(idx: Terms, axis: Axis, k: int) -> Terms:
