@@ -113,6 +113,17 @@ def test_other_samples_of_the_same_phase_are_stopped(monkeypatch):
         NumpyProgram(plan.graph)([np.ones(200)])
 
 
+@pytest.mark.parametrize("dim", [0, 2, 3])
+def test_a_reshaped_value_may_be_read_backwards_beside_the_samples(dim):
+    """The samples are its middle axis; what lies before and behind them is turned round, and read at the own sample."""
+    f = lambda x: (y := cr.tanh(x), cr.flip(y.reshape(5, 90, 2, 2), [dim]))
+    x = RNG.normal(size=(5, 90, 4))
+    plan = verify_plan(plan_of(f, x.shape, tile=32))
+    assert len(phases(plan)) == 1
+    flipped = NumpyProgram(cr.graph_of(f, x), tile=32)([x])[1]
+    np.testing.assert_array_equal(flipped, np.flip(np.tanh(x).reshape(5, 90, 2, 2), dim))
+
+
 def test_a_value_that_is_written_twice_is_stopped():
     plan = plan_of(softened, (100, 3))
     phases(plan)[0].kernels.append(phases(plan)[0].kernels[0])

@@ -153,11 +153,16 @@ class _Verifier:
         if idx[:1] != (FLAT,):
             return idx[where] == (samples, 1, 0)
         apart = strides(v.shape)[where]
-        others = [t for t in idx[1:] if t[0] is not samples]
-        inside = [(a, step, offset) for a, step, offset in others if step % (apart * v.shape[where])]
-        steps = [step for a, step, _ in idx[1:] if a is samples]
-        reach = sum(step * (a.extent - 1) + offset for a, step, offset in inside if a is not None)
-        return steps == [apart] and 0 <= reach < apart and not any(o for *_, o in idx[1:])
+        every = apart * v.shape[where]  # whole rounds through the samples lead to the same one
+        first = last = 0
+        for a, step, offset in idx[1:]:
+            if a is samples:
+                continue
+            span = step * (a.extent - 1) if a is not None and step % every else 0
+            begin = offset if offset % every else 0
+            first, last = first + begin + min(span, 0), last + begin + max(span, 0)
+        along = [(step, offset) for a, step, offset in idx[1:] if a is samples]
+        return along == [(apart, 0)] and 0 <= first <= last < apart
 
     # --- errors ------------------------------------------------------------------------------------
 
