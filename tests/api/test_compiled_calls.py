@@ -306,3 +306,34 @@ def test_an_array_from_outside_comes_back_as_itself():
     assert f(1.0)[1] is a
     a = np.zeros(2)
     assert f(1.0)[1] is a
+
+
+def read_only(*numbers):
+    a = np.array(numbers)
+    a.flags.writeable = False
+    return a
+
+
+MEANINGS = [
+    ("x * c", read_only(1.0, 2.0), read_only(3.0, 4.0)),
+    ("x * c", np.array([1.0, 2.0]), np.array([3.0, 4.0])),
+    ("x * c", cr.tensor([1.0, 2.0]), cr.tensor([3.0, 4.0])),
+    ("x[c]", np.array([True, False]), np.array([False, True])),  # a mask
+    ("x[c]", np.array([0, 0]), np.array([1, 0])),
+    ("x[c]", cr.tensor([0, 0]), cr.tensor([1, 0])),
+    ("x[c]", [0, 0], [1, 0]),
+    ("x * float(c[0])", np.array([2.0]), np.array([3.0])),
+    ("x * c.item()", cr.tensor(2.0), cr.tensor(3.0)),
+    ("x * c[0]", [2.0], [3.0]),
+    ("x * c['a']", {"a": 2.0}, {"a": 3.0}),
+]
+
+
+@pytest.mark.parametrize("program, first, second", MEANINGS)
+def test_what_a_name_comes_to_mean_is_what_the_next_call_reads(program, first, second):
+    x, scope = cr.tensor([5.0, 7.0]), {"c": first}
+    eager = eval(f"lambda x: {program}", scope)
+    f = cr.compile(eager)
+    for meaning in (first, first, first, second, second, first):
+        scope["c"] = meaning
+        np.testing.assert_array_equal(f(x).numpy(), eager(x).numpy())

@@ -300,9 +300,9 @@ def test_many_functions_that_are_compiled_and_dropped_keep_no_memory():
             gc.collect()
             return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
 
-        some(80, 0)
+        some(230, 0)  # by then the pools of Python, LLVM and the C library have their size
         before = kilobytes()
-        some(150, 80)
+        some(150, 230)
         print(kilobytes() - before)
     """)
     assert int(out) < 150 * 4  # kB, of some 30 kB of code and tables each

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import trees
-from chainrule.api.executable import Executable, is_array
+from chainrule.api.executable import FIXED, Executable, is_array
 from chainrule.api.graph_function import is_tracked, value_of
 from chainrule.api.run import check_function, name_of
 from chainrule.dispatch import Handle
@@ -39,8 +39,9 @@ def compile(f: Callable[..., Any] | None = None) -> Any:
         Its shapes may not depend on numbers, and Python's `if` cannot look at them: ``where(condition, a, b)``
         chooses. Whole numbers, truth values, strings and None are fixed: another one is another signature.
         A tensor from outside is read anew in every call, so its numbers may change, and a name that `f` itself uses may
-        come to mean another one; where it comes to mean another number, that is another signature. Attributes, items
-        of lists, and names of the functions that it calls stay as they were. `f` may change tensors in place
+        come to mean another one; where it comes to mean another number or list, `f` is recorded anew. What `f` takes
+        out of these (``t.item()``, a mask as an index, items of a list), attributes, and names of the functions that it
+        calls stay as they were. `f` may change tensors in place
         (``w -= …`` under no_grad) and call ``backward``, as a step of a descent does: then no gradient flows through
         its results.
 
@@ -234,7 +235,7 @@ def _meaning(v: Any, grad: bool) -> Any:
     """What the signature says of a name from outside: the type of a tensor or array, or which number it is."""
     if isinstance(v, Handle | np.ndarray):
         return _type(v, grad)
-    return (v.__class__, v) if v.__class__ in (float, int, bool, str) else None
+    return (v.__class__, v) if v.__class__ in FIXED else None
 
 
 def _operand(a: Any) -> Any:

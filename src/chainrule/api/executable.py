@@ -66,12 +66,17 @@ class Executable:
         self._name_what_is_outside(r, outside)
 
     def _name_what_is_outside(self, r: Recording, outside: Sequence[Any]) -> None:
-        """What names stand for is looked up in every call; only what the function writes to must stay the same."""
+        """What is read whole is looked up in every call. What the function writes to, and what it took something else
+        from (a number, a mask, the items of a list), must stay the same object."""
         where = {id(v): k for k, v in enumerate(outside) if isinstance(v, Handle | np.ndarray)}
         named = lambda a: (None, where[id(a)]) if id(a) in where else (a, None)
         self._captured, self._leaves = list(map(named, r.captured)), list(map(named, r.leaves))
-        cells = {id(w.cell) for w in r.written}
-        self._pinned = [k for k, v in enumerate(outside) if _is_written(v, cells)]
+        cells, read = {id(w.cell) for w in r.written}, {id(a) for a in (*r.captured, *r.leaves)}
+        self._pinned = [
+            k
+            for k, v in enumerate(outside)
+            if _is_written(v, cells) or (id(v) not in read and v.__class__ not in FIXED)
+        ]
         self._types = [_state(c) for c in r.captured]
 
     def still_holds(self, outside: Sequence[Any]) -> bool:
@@ -141,6 +146,9 @@ def _layout() -> Any:
     return layout_of(creation.make_leaf(1.0), next_serial)
 
 
+FIXED = (float, int, bool, str)  # of what a name can mean: another one is another signature
+
+
 def is_array(a: Any) -> bool:
     """Whether an argument is a tensor, array or number: what is not fixed."""
     return isinstance(a, Handle | np.ndarray | np.generic | float | complex)
@@ -184,4 +192,4 @@ def _write(w: Written, operands: Sequence[Any], outs: Sequence[Any]) -> None:
         }  # explanations read it
 
 
-__all__ = ["Executable", "is_array"]
+__all__ = ["FIXED", "Executable", "is_array"]

@@ -84,11 +84,9 @@ def _places(k: Any, a: np.ndarray) -> Any:
     runs_again = recorder is not None and recorder.base is not None
     if isinstance(k, Handle) and a.ndim:
         return k if runs_again else own(k)
-    if k is a and runs_again:
-        return a
-    a = np.array(a)
-    a.flags.writeable = False
-    return a
+    if runs_again:
+        return a if k is a else make_leaf(a)  # of a list: made inside, so a constant of the graph
+    return np.array(a)
 
 
 def _add_traced(k: Any, spec: list[Any], index: list[Any]) -> None:

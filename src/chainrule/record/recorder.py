@@ -190,8 +190,6 @@ class Recorder:
 
     def _array(self, a: np.ndarray) -> Traced:
         """A captured NumPy array; unless the graph runs again as it is now: the function may fill it anew."""
-        if self.whole and a.base is None and not a.flags.writeable:
-            return Traced(self, self.graph.constant(a), False)  # nobody can change it
         found, copy = self._arrays.get(id(a), (None, None))
         if found is None or not (copy is a or _same(copy, a)):
             copy = a if self.whole else np.array(a)
