@@ -166,9 +166,11 @@ def test_deep_programs_need_no_deep_stack(program):
     depth = sum(1 for _ in _frames())
     sys.setrecursionlimit(depth + 150)
     try:
-        written(g)
+        plan, text = written(g)
     finally:
         sys.setrecursionlimit(limit)
+    assert len(plan.graph.equations) > 1000
+    assert "define " in text
 
 
 def _frames():

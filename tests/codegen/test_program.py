@@ -188,14 +188,9 @@ def test_single_precision_products():
     check(vjp(cr.graph_of(products, *args)), args, rtol=2e-4)
 
 
-@needs_llvm
-def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypatch):
-    from chainrule.codegen import plan, threads
+def same_bits_for_any_number_of_threads(program, arrays):
+    from chainrule.codegen import threads
 
-    monkeypatch.setattr(plan, "_CHUNK_WORK", 100)  # chunks for little work
-    args = [RNG.normal(size=s) for s in [(3, 4), (4,), (1000, 3)]]
-    g = vjp(cr.graph_of(layer, *args))
-    program, arrays = Program(g, tile=32), given_arrays(g, args)
     assert any(s.chunks > 4 for s in program.plan.steps if isinstance(s, Phase))
     before, found = threads.get_num_threads(), []
     try:
@@ -205,6 +200,17 @@ def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypa
     finally:
         threads.set_num_threads(before)
     assert all(f == found[0] for f in found)
+
+
+@needs_llvm
+def test_results_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypatch):
+    from chainrule.codegen import plan
+
+    monkeypatch.setattr(plan, "_CHUNK_WORK", 100)  # chunks for little work
+    args = [RNG.normal(size=s) for s in [(3, 4), (4,), (1000, 3)]]
+    g = vjp(cr.graph_of(layer, *args))
+    program, arrays = Program(g, tile=32), given_arrays(g, args)
+    same_bits_for_any_number_of_threads(program, arrays)
     for out, reference in zip(program(arrays), evaluate(g, *arrays), strict=True):
         np.testing.assert_allclose(out, reference, rtol=1e-11, atol=1e-14)
 

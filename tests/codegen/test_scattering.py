@@ -6,9 +6,9 @@ import pytest
 import chainrule as cr
 from chainrule.codegen import jit
 from chainrule.codegen.program import Program
-from chainrule.codegen.steps import Call, Phase
+from chainrule.codegen.steps import Call
 from chainrule.transforms.reverse import vjp
-from tests.codegen.test_program import check, given_arrays
+from tests.codegen.test_program import check, given_arrays, same_bits_for_any_number_of_threads
 from tests.codegen.test_random_programs import derivative
 
 pytestmark = pytest.mark.skipif(not jit.is_available(), reason="llvmlite knows no target here")
@@ -186,21 +186,12 @@ def test_a_place_out_of_range_is_refused_as_without_compiling(name, bad, n):
 
 
 def test_sums_at_places_are_the_same_to_the_last_bit_for_any_number_of_threads(monkeypatch):
-    from chainrule.codegen import plan, threads
+    from chainrule.codegen import plan
 
     monkeypatch.setattr(plan, "_CHUNK_WORK", 100)
     args = [RNG.normal(size=(20, 3)), RNG.integers(0, 20, 1000)]
     g = vjp(cr.graph_of(PROGRAMS["rows"][0], *args), [0])
-    program, arrays = Program(g, tile=32), given_arrays(g, args)
-    assert any(s.chunks > 4 for s in program.plan.steps if isinstance(s, Phase))
-    before, found = threads.get_num_threads(), []
-    try:
-        for n in (1, 2, 3, 7):
-            threads.set_num_threads(n)
-            found.append([np.asarray(a).tobytes() for a in program(arrays)])
-    finally:
-        threads.set_num_threads(before)
-    assert all(f == found[0] for f in found)
+    same_bits_for_any_number_of_threads(Program(g, tile=32), given_arrays(g, args))
 
 
 def test_what_is_added_at_one_place_is_added_in_order():

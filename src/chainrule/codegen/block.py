@@ -179,43 +179,23 @@ class Block:
     ) -> list[Value]:
         """`for i in range(0, stop, step): carried = body(i, *carried)`, at least once; what is carried at the end."""
         n, outer = self._label(), self.levels[-1]
-        depth = len(self.levels)
-        self.levels.append(Level(f"loop{n}"))
-        index = Index(f"%i{n}", depth)
-        inside = [Value(self, self.fresh(), v.kind, depth) for v in carried]
-        after = body(index, *inside)
-        inner = self.levels.pop()
-        outer.lines += [f"  br label %loop{n}", f"loop{n}:"]
-        outer.lines.append(f"  {index.name} = phi i64 [ 0, %{outer.label} ], [ %next{n}, %{inner.label} ]")
-        for v, was, now in zip(inside, carried, after, strict=True):
-            t = self.types[v.kind]
-            outer.lines.append(
-                f"  {v.name} = phi {t} [ {was.name}, %{outer.label} ], [ {now.name}, %{inner.label} ]"
-            )
-        outer.lines += inner.lines
+        index, _, after, inner = self._body(n, f"loop{n}", carried, body)
         outer.lines += [
+            *inner.lines,
             f"  %next{n} = add i64 {index.name}, {step}",
             f"  %more{n} = icmp slt i64 %next{n}, {stop.name}",
+            f"  br i1 %more{n}, label %loop{n}, label %done{n}",
+            f"done{n}:",
         ]
-        outer.lines += [f"  br i1 %more{n}, label %loop{n}, label %done{n}", f"done{n}:"]
         outer.label = f"done{n}"
-        return [Value(self, now.name, now.kind, depth - 1) for now in after]
+        return [Value(self, v.name, v.kind, len(self.levels) - 1) for v in after]
 
     def loop_or_none(
         self, stop: Index, carried: Sequence[Value], body: Callable[..., Sequence[Value]]
     ) -> list[Value]:
         """As `loop` with steps of 1, and not once if `stop` is 0."""
-        n, outer, depth = self._label(), self.levels[-1], len(self.levels)
-        self.levels.append(Level(f"body{n}"))
-        index = Index(f"%i{n}", depth)
-        inside = [Value(self, self.fresh(), v.kind, depth) for v in carried]
-        after = body(index, *inside)
-        inner = self.levels.pop()
-        outer.lines += [f"  br label %loop{n}", f"loop{n}:"]
-        outer.lines.append(f"  {index.name} = phi i64 [ 0, %{outer.label} ], [ %next{n}, %{inner.label} ]")
-        for v, was, now in zip(inside, carried, after, strict=True):
-            pairs = f"[ {was.name}, %{outer.label} ], [ {now.name}, %{inner.label} ]"
-            outer.lines.append(f"  {v.name} = phi {self.types[v.kind]} {pairs}")
+        n, outer = self._label(), self.levels[-1]
+        index, inside, _, inner = self._body(n, f"body{n}", carried, body)
         outer.lines += [
             f"  %more{n} = icmp slt i64 {index.name}, {stop.name}",
             f"  br i1 %more{n}, label %body{n}, label %done{n}",
@@ -226,7 +206,24 @@ class Block:
             f"done{n}:",
         ]
         outer.label = f"done{n}"
-        return [Value(self, v.name, v.kind, depth - 1) for v in inside]
+        return [Value(self, v.name, v.kind, len(self.levels) - 1) for v in inside]
+
+    def _body(
+        self, n: int, label: str, carried: Sequence[Value], body: Callable[..., Sequence[Value]]
+    ) -> tuple[Index, list[Value], Sequence[Value], Level]:
+        """The head of loop n, and its body: index, what is carried in and out, lines."""
+        outer, depth = self.levels[-1], len(self.levels)
+        self.levels.append(Level(label))
+        index = Index(f"%i{n}", depth)
+        inside = [Value(self, self.fresh(), v.kind, depth) for v in carried]
+        after = body(index, *inside)
+        inner = self.levels.pop()
+        outer.lines += [f"  br label %loop{n}", f"loop{n}:"]
+        outer.lines.append(f"  {index.name} = phi i64 [ 0, %{outer.label} ], [ %next{n}, %{inner.label} ]")
+        for v, was, now in zip(inside, carried, after, strict=True):
+            pairs = f"[ {was.name}, %{outer.label} ], [ {now.name}, %{inner.label} ]"
+            outer.lines.append(f"  {v.name} = phi {self.types[v.kind]} {pairs}")
+        return index, inside, after, inner
 
     def when(self, condition: str, body: Callable[[], None]) -> None:
         """`if condition: body()`; what is computed inside stays inside."""

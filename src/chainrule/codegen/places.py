@@ -53,12 +53,12 @@ class Places:
     """
 
     def __init__(self, graph: Graph, long: int) -> None:
-        graph = staged(graph, long)
-        self.graph = graph
-        self.made = {v: e for e in graph.equations for v in e.outs}
         self.dtype = real_dtype(graph)
-        self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
-        self.axis = SampleAxis(graph, self.calls, long)
+        self._look_at(graph, long)
+        graph = staged(graph, self.dtype, self.calls, self.axis)
+        if graph is not self.graph:
+            self._look_at(graph, long)
+        self.made = {v: e for e in graph.equations for v in e.outs}
         self.products = {e for e in graph.equations if e not in self.calls and self.axis.is_product(e)}
         self.places: dict[Var, str] = {}
         self.tiles: dict[int, set[Var]] = {}
@@ -69,6 +69,11 @@ class Places:
         self._order = {e: k for k, e in enumerate(graph.equations)}
         self._time()
         self._place()
+
+    def _look_at(self, graph: Graph, long: int) -> None:
+        self.graph = graph
+        self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
+        self.axis = SampleAxis(graph, self.calls, long)
 
     # --- what is known of a value ------------------------------------------------------------------
 

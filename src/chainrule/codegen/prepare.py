@@ -12,7 +12,14 @@ from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
 from chainrule.passes.fold import fold
 
-PASSES = (fold, expand, fold, cse, dce)  # before `indexed`, whose equations are not those of the table
+
+def expanded(graph: Graph) -> Graph:
+    """`expand`, and what can be folded of the parts."""
+    parts = expand(graph)
+    return graph if parts is graph else fold(parts)
+
+
+PASSES = (fold, expanded, cse, dce)  # before `indexed`, whose equations are not those of the table
 
 
 def prepare(graph: Graph) -> Graph:

@@ -6,27 +6,30 @@ import itertools
 import math
 from collections.abc import Container, Iterator
 
+import numpy as np
+
 from chainrule.codegen.indexing import is_adding
-from chainrule.codegen.reading import dot_axes, operands, real_dtype, room, why_called
+from chainrule.codegen.reading import dot_axes, operands, room
 from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
 
 _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 
 
-def staged(graph: Graph, long: int) -> Graph:
+def staged(graph: Graph, dtype: np.dtype, calls: Container[Equation], axis: SampleAxis) -> Graph:
     """The graph in which arrays whose samples do not lie next to each other are read through a copy.
 
     The copy is an equation like others: kept in the tiles where it is read repeatedly, inlined if not.
     """
-    dtype = real_dtype(graph)
-    calls = {e for e in graph.equations if why_called(e, dtype) is not None}
-    axis = SampleAxis(graph, calls, long)
+    arrays = [*graph.inputs, *graph.constants, *(v for e in graph.equations if e in calls for v in e.outs)]
+    apart = {v for v in arrays if axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype}
+    if not apart:
+        return graph
     copies: dict[Var, Var] = {}
     staged = Graph(graph.inputs, (), graph.outputs, graph.constants)
 
     def copy(v: Var) -> None:
-        if axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype:
+        if v in apart:
             copies[v] = staged.emit("cast", v, dtype=dtype)
 
     for v in (*graph.inputs, *graph.constants):
