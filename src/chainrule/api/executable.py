@@ -146,7 +146,8 @@ def _layout() -> Any:
     return layout_of(creation.make_leaf(1.0), next_serial)
 
 
-FIXED = (float, int, bool, str)  # of what a name can mean: another one is another signature
+# Of what a name can mean: another one is another signature.
+FIXED = (float, int, bool, str, complex, np.float64, np.float32, np.int64)
 
 
 def is_array(a: Any) -> bool:
