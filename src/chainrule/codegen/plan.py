@@ -27,7 +27,7 @@ _SUMMED = 128  # samples in a tile from which products that are summed over them
 _PRODUCTS = 2**22  # if a tile of so many bytes, which goes to the third-level cache, holds them
 _MOST_CHUNKS = 16
 _CHUNK_WORK = 400_000  # operations: some 0.2 ms, several times what it costs to wake a thread
-_SUM_ENTRIES = 500_000  # of all chunks together: 4 MB, which are added once more
+_SUM_ENTRIES = 1_000_000  # of all chunks together: 8 MB, which are added once more
 
 
 class Plan(Places):

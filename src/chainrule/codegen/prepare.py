@@ -1,4 +1,5 @@
-"""From a graph to its plan: folded, primitives taken apart, equal equations joined, unused ones dropped, planned."""
+"""From a graph to its plan: folded, primitives taken apart, equal equations joined, unused ones dropped,
+sums taken before products, planned."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from chainrule.ir.graph import Graph
 from chainrule.passes.cse import cse
 from chainrule.passes.dce import dce
 from chainrule.passes.fold import fold
+from chainrule.passes.hoist import hoist
 
 
 def expanded(graph: Graph) -> Graph:
@@ -19,7 +21,7 @@ def expanded(graph: Graph) -> Graph:
     return graph if parts is graph else fold(parts)
 
 
-PASSES = (fold, expanded, cse, dce)  # before `indexed`, whose equations are not those of the table
+PASSES = (fold, expanded, cse, dce, hoist)  # before `indexed`, whose equations are not those of the table
 
 
 def prepare(graph: Graph) -> Graph:
