@@ -16,11 +16,11 @@ import numpy as np
 
 from chainrule.codegen.objects import Layout
 from chainrule.codegen.program import Program
-from chainrule.codegen.reading import room
 from chainrule.codegen.steps import Call, Phase
 from chainrule.codegen.workspace import address, is_number
 from chainrule.config import KEEP_BYTES
 from chainrule.ir.graph import Var
+from chainrule.passes.cost import operations
 
 _MOST_WORK = 50_000  # operations for which Python's lock is held: some 0.05 ms
 _FIXED, _NUMBER, _ARRAY = range(3)  # kinds of arguments, as `take` in enter.ll knows them
@@ -33,7 +33,7 @@ def has_entry(program: Any) -> bool:
         and not any(
             isinstance(s, Call) or (isinstance(s, Phase) and s.chunks > 1) for s in program.plan.steps
         )
-        and sum(map(room, program.graph.equations)) <= _MOST_WORK
+        and sum(map(operations, program.graph.equations)) <= _MOST_WORK
         and not program.may_refuse()
         and all(is_number(v) or v.shape for v in program.graph.outputs)
     )

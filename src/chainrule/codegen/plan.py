@@ -15,10 +15,11 @@ from chainrule.codegen.lengths import length_of
 from chainrule.codegen.places import Places
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.rare import rare_condition
-from chainrule.codegen.reading import REDUCTIONS, Read, axes_of, dot_axes, dot_idx, factors_of, operands, room
+from chainrule.codegen.reading import REDUCTIONS, Read, axes_of, dot_axes, dot_idx, factors_of, operands
 from chainrule.codegen.steps import Call, Gemm, Kernel, Output, Phase
 from chainrule.codegen.views import FIRST, Axis, Terms, identity
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.passes.cost import operations
 
 LONG = 64  # samples from which tiles pay
 _CACHE = 192 * 1024  # bytes kept for a tile: with what is read they stay in the second-level cache
@@ -96,7 +97,7 @@ class Plan(Places):
 
     def _chunks(self, phase: Phase) -> int:
         """Chunks of a phase: as many as pay, as there are tiles, and as there is room for sums."""
-        work = sum(room(self.made[o.var]) for k in phase.kernels for o in k.outputs)
+        work = sum(operations(self.made[o.var]) for k in phase.kernels for o in k.outputs)
         sums = sum(o.var.type.size for o in phase.sums)
         most = _SUM_ENTRIES // sums if sums else _MOST_CHUNKS
         return max(1, min(_MOST_CHUNKS, work // _CHUNK_WORK, -(-phase.samples // phase.tile), most))

@@ -8,6 +8,7 @@ from chainrule.codegen import indexing, integers
 from chainrule.codegen.scalar import LOWER, ON_TRUTH
 from chainrule.codegen.views import FLAT, Axis, Terms, identity, is_view, reduced, strides, through
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.passes.cost import operations
 
 REDUCTIONS = {"sum": "add", "amax": "maximum", "amin": "minimum", "any": "logical_or", "all": "logical_and"}
 SEARCHES = {
@@ -139,19 +140,9 @@ def times_read(e: Equation, v: Var) -> int:
     if indexing.is_adding(e):
         return e.inputs[0].type.size
     if not indexing.is_moving(e):
-        return room(e)
+        return operations(e)
     return (
         e.outs[0].type.size
         if v in indexing.index_of(e) or e.primitive.kind == indexing.PICKS
         else v.type.size
     )
-
-
-def room(e: Equation) -> int:
-    """How often an equation computes with its operands."""
-    if e.name == "dot_general":
-        count = e.outs[0].type.size
-        for k in e.params["contract"][0]:
-            count *= e.inputs[0].shape[k]
-        return count
-    return max([v.type.size for v in (*e.inputs, *e.outs)], default=1)

@@ -18,6 +18,7 @@ from chainrule.codegen.steps import Call, Gemm, Kernel, Output, Phase
 from chainrule.codegen.timed import step_seconds
 from chainrule.codegen.views import is_view
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.passes.cost import Cost, bytes_of, cost
 from chainrule.source import Pullback
 
 _NAMES = 6  # operations of a row that are named
@@ -66,12 +67,15 @@ class Report:
         Those that are computed in several places rather than kept: `(name, place, times)`.
     tile, between
         Bytes kept for each sample of a tile, and in arrays from one step to the next.
+    alone
+        What it would cost if every recorded operation ran on its own.
     why
         Why nothing was compiled; "" otherwise.
     """
 
     name: str
     recorded: int
+    alone: Cost
     computed: int = 0
     fused: int = 0
     dtype: str = ""
@@ -101,7 +105,8 @@ class Report:
     def to_json(self) -> dict[str, Any]:
         """All of it as dictionaries, lists, text and numbers for `json.dumps`."""
         machine = None if self.machine is None else self.machine._asdict()
-        return {**asdict(self), "moved": self.moved, "flop": self.flop, "machine": machine}
+        counted = {"moved": self.moved, "flop": self.flop, "alone": self.alone._asdict()}
+        return {**asdict(self), **counted, "machine": machine}
 
 
 def report(name: str, graph: Graph, program: Any, times: bool = False) -> Report:
@@ -120,7 +125,7 @@ def report(name: str, graph: Graph, program: Any, times: bool = False) -> Report
     stored = {plan.made[o.var] for k in _kernels(plan) for o in k.outputs}
     stored |= {s.equation for s in plan.steps if isinstance(s, Call)}
     return Report(
-        name, recorded,
+        name, recorded, cost(graph),
         computed=len(plan.graph.equations),
         fused=sum(e not in stored for e in plan.graph.equations),
         dtype=plan.dtype.name,
@@ -128,7 +133,7 @@ def report(name: str, graph: Graph, program: Any, times: bool = False) -> Report
         steps=tuple(steps),
         repeated=tuple(_repeated(plan)),
         tile=_bytes_of_tile(plan),
-        between=sum(_bytes(v) for v in plan.places if v not in plan.graph.outputs),
+        between=sum(bytes_of(v) for v in plan.places if v not in plan.graph.outputs),
         machine=machine,
         why=why,
     )  # fmt: skip
@@ -151,15 +156,11 @@ def _repeated(plan: Plan) -> Iterator[tuple[str, str, int]]:
             yield e.name, place_of(e), times
 
 
-def _bytes(v: Var) -> int:
-    return v.type.size * v.dtype.itemsize
-
-
 def _bytes_of_tile(plan: Plan) -> int:
     """Bytes that are kept for each sample of a tile, in the phase that keeps most."""
     if not plan.axis.extent:
         return 0
-    return max((sum(map(_bytes, kept)) // plan.axis.extent for kept in plan.tiles.values()), default=0)
+    return max((sum(map(bytes_of, kept)) // plan.axis.extent for kept in plan.tiles.values()), default=0)
 
 
 def _steps(plan: Plan, text: str | None) -> Iterator[Step]:
@@ -251,7 +252,7 @@ def _moved(plan: Plan, step: Kernel | Phase | Call) -> int:
                 touched |= {v for v in plan.reads(o, kernel.phase) if plan.is_array(v) or v in plan.places}
                 touched |= {o.var} & plan.places.keys()
     written_out = {v for v, c in plan.graph.constants.items() if c.ndim == 0}
-    return sum(map(_bytes, touched - written_out))
+    return sum(map(bytes_of, touched - written_out))
 
 
 def place_of(e: Equation) -> str:
@@ -361,6 +362,8 @@ def _summary(r: Report) -> Iterator[str]:
     ratio = f", {r.flop / r.moved:.3g} for each byte" if r.flop and r.moved else ""
     counted = f"; {amount(r.flop)}flop{ratio}" if any(s.flop is not None for s in r.steps) else ""
     yield f"all:      {size(r.moved)} in and out of arrays{counted}"
+    if r.alone.moved > r.moved:
+        yield f"alone:    operation by operation {size(r.alone.moved)}, of arrays of {size(r.alone.peak)} at a time"
     if any(s.seconds is not None for s in r.steps):
         limits = [s.limit for s in r.steps if s.limit is not None]
         least = f"; at least {duration(sum(limits))} here" if limits else ""

@@ -9,9 +9,10 @@ from collections.abc import Container, Iterator
 import numpy as np
 
 from chainrule.codegen.indexing import is_adding
-from chainrule.codegen.reading import dot_axes, operands, room
+from chainrule.codegen.reading import dot_axes, operands
 from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.passes.cost import operations
 
 _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 
@@ -130,7 +131,7 @@ class SampleAxis:
                 continue
             for r in {self._root((v, k)) for v in (*e.inputs, *e.outs) for k in range(len(v.shape))}:
                 if r in weights:
-                    weights[r][0] += room(e)
+                    weights[r][0] += operations(e)
         for v in graph.inputs:
             for k in range(len(v.shape)):
                 r = self._root((v, k))

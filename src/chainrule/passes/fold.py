@@ -11,9 +11,8 @@ from typing import Any
 
 from chainrule.ir.evaluate import value_of
 from chainrule.ir.graph import Equation, Graph, Var
+from chainrule.passes.cost import shares_memory
 from chainrule.table.primitive import reduced_shape
-
-_VIEWS = frozenset({"alias", "broadcast", "reshape", "transpose", "flip", "index"})
 
 _SMALL = 4096  # entries of a constant that is computed at once
 
@@ -68,7 +67,7 @@ class _Fold:
         kept = Equation(e.primitive, inputs, e.params, e.outs, e.source, reading) if changed else e
         self.out.equations.append(kept)
         self.made.update(dict.fromkeys(e.outs, kept))
-        if e.name in _VIEWS and len(inputs) == 1 and inputs[0] in self.number:
+        if shares_memory(e) and inputs[0] in self.number:
             self.number[e.outs[0]] = self.number[inputs[0]]
 
     def emit(self, e: Equation, name: str, *inputs: Var, **params: Any) -> Var:
