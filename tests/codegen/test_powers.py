@@ -75,3 +75,16 @@ def test_a_polynomial_and_its_gradient():
     table = np.vander(t, 17, increasing=True)
     np.testing.assert_allclose(value.item(), np.sum((table @ c) ** 2), rtol=1e-13)
     np.testing.assert_allclose(gradient.numpy(), 2 * table.T @ (table @ c), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("size", [1, 7, 300_000])
+def test_the_power_one_half_is_a_root_at_negative_zero_and_infinity(size, dtype):
+    """As in NumPy and PyTorch; by the power it would be 0 and ∞."""
+    x = np.resize(np.array([-0.0, -np.inf, 4.0, np.inf, 3.0, np.nan, -1.0], dtype), size)
+    found = cr.compile(lambda x: x**0.5)(x).numpy()
+    with np.errstate(invalid="ignore"):
+        expected = np.sqrt(x)
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(np.signbit(found[::7]), np.signbit(expected[::7]))
+    np.testing.assert_array_equal(found, (cr.tensor(x) ** 0.5).numpy())

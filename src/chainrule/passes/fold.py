@@ -197,6 +197,12 @@ def _neg(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     return before.inputs[0] if before is not None and before.name == "neg" else None
 
 
+def _pow(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
+    """x^½ is √x, as NumPy has it: -0 for -0, NaN for -∞."""
+    x, y = inputs
+    return f.emit(e, "sqrt", x) if x.dtype.kind == "f" and f.is_number(y, 0.5) else None
+
+
 def _where(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     condition, x, y = inputs
     known = f.number.get(condition)
@@ -306,6 +312,7 @@ RULES: dict[str, Callable[[_Fold, Equation, tuple[Var, ...]], Var | None]] = {
     "add": _add,
     "sub": _sub,
     "neg": _neg,
+    "pow": _pow,
     "where": _where,
     "ne": _ne,
     "logical_or": _logical_or,

@@ -85,8 +85,16 @@ rsqrt = elementwise(
 )  # fmt: skip
 
 
+def is_half(y: Any) -> bool:
+    """Whether an exponent is the one number ½: then the power is a root, -0 for -0 and NaN for -∞."""
+    y = np.asarray(y)
+    return y.size > 0 and not any(y.strides) and bool(y.flat[0] == 0.5)
+
+
 def _power(x: Any, y: Any) -> Any:
     """Of whole numbers among these: none is a power with a negative exponent."""
+    if is_half(y):
+        return np.sqrt(x)
     if np.result_type(x, y).kind in "iu" and np.min(y, initial=0) < 0:
         raise DtypeError(
             "whole numbers have no negative powers among whole numbers", given=f"an exponent {np.min(y)}",
@@ -101,7 +109,7 @@ pow_ = elementwise(
         "x": lambda x, y: where((x == 0) & (y == 0), 0.0, y * pow_(x, y - 1.0)),
         "y": lambda x, y, out: where((x == 0) & (y >= 0), 0.0, where(x == 0, NAN, out * log(x))),
     },
-    scalar=math.pow, result="same", text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
+    scalar=lambda x, y: math.sqrt(x) if y == 0.5 else math.pow(x, y), result="same", text="$x**$y", latex="$x^{$y}", doc="x to the power y.",
     samples=((2.0, 3.0), (0.5, -1.5), (2.0, 0.0), (1.5, 40.0)),
     kinks={"x = 0, y >= 0": "∂/∂y is 0: out stays 0 (or 1) for every y >= 0 near by"},
     undefined={"x < 0": "∂/∂y is NaN: only whole y are in the domain, so no direction exists",
