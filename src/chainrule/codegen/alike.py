@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.codegen.integers import has_divisor
 from chainrule.codegen.layout import Layout
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import Read, operands
@@ -80,6 +81,8 @@ class Likeness(Layout):
 
     def _equation(self, e: Equation, idx: Terms) -> Any:
         if e.primitive.kind in (PICKS, PIECES) or any(isinstance(v, np.ndarray) for v in e.params.values()):
+            raise NotTold
+        if has_divisor(e):
             raise NotTold
         types = [(v.shape, v.dtype.str) for v in (*e.outs, *e.inputs)]
         reads = [self._read(r) for r in operands(e, idx)]

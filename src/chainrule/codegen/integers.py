@@ -17,7 +17,7 @@ ACROSS = {"add": "add", "maximum": "smax", "minimum": "smin"}
 
 
 def _quotient(x: Value, y: Value) -> tuple[Value, Value]:
-    """x/y rounded down, and the remainder with the sign of y; both 0 where y is 0, as in NumPy.
+    """x/y rounded down, and the remainder with the sign of y; anything where y is 0, which is refused.
 
     The instruction stops the process at a division by 0, and by -1 where the quotient does not fit.
     """
@@ -26,13 +26,18 @@ def _quotient(x: Value, y: Value) -> tuple[Value, Value]:
     cut = divided(x, safe)
     rest = where(zero | negated, 0, x - cut * safe)
     low = (rest != 0) & ((rest < 0) ^ (y < 0))
-    down = where(zero, 0, where(negated, -x, where(low, cut - 1, cut)))
+    down = where(negated, -x, where(low, cut - 1, cut))
     return down, where(low, rest + y, rest)
 
 
 def divided(x: Value, y: Value) -> Value:
     """x/y cut off towards 0, where that is a whole number of 64 bits."""
     return x.block.operation(f"sdiv {x.block.types[LONG]} {x.name}, {y.name}", LONG, x, y)
+
+
+def has_divisor(e: Equation) -> bool:
+    """Whether an equation divides whole numbers: a divisor of 0 is refused."""
+    return e.name in ("floor_divide", "remainder") and e.outs[0].dtype in DTYPES
 
 
 def wrapped(x: Value) -> Value:
@@ -87,4 +92,15 @@ def grows(e: Equation) -> bool:
     return e.outs[0].dtype == INT32 and e.name in _GROWING
 
 
-__all__ = ["ACROSS", "DTYPES", "INT64", "LOWER", "START", "divided", "grows", "is_lowered", "wrapped"]
+__all__ = [
+    "ACROSS",
+    "DTYPES",
+    "INT64",
+    "LOWER",
+    "START",
+    "divided",
+    "grows",
+    "has_divisor",
+    "is_lowered",
+    "wrapped",
+]

@@ -295,7 +295,17 @@ class KernelWriter(Memory):
             return self.b.value(0.0, kind_of(e.outs[0]))
         if e.name in ("cast", "cast_like"):
             return converted(self.pull(e.inputs[0], idx), kind_of(e.outs[0]))
-        return lower(self.b, e.name, *[self.pull(v, i) for v, i in operands(e, idx)], **e.params)
+        given = [self.pull(v, i) for v, i in operands(e, idx)]
+        if integers.has_divisor(e) and not self._is_never_zero(e.inputs[1]):
+            self.refuse(given[1] == 0)
+        return lower(self.b, e.name, *given, **e.params)
+
+    def _is_never_zero(self, v: Var) -> bool:
+        """Whether a value is a constant without zeros."""
+        while v in self.plan.made and is_view(self.plan.made[v]):
+            (v,) = self.plan.made[v].inputs
+        constant = self.plan.graph.constants.get(v)
+        return constant is not None and bool(constant.all())
 
     def _search(self, e: Equation, idx: Terms) -> Value:
         """The place of the first largest or smallest entry, or of the first NaN."""

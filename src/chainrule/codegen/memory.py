@@ -13,7 +13,7 @@ from chainrule.codegen.steps import Phase
 from chainrule.codegen.views import Axis, Terms
 from chainrule.ir.graph import Var
 
-FAULT = "an index is out of range"  # the slot of the byte that says so
+FAULT = "something is refused"  # the slot of the byte that says so
 
 
 class Slots:
@@ -104,7 +104,7 @@ class Memory(Locations, Addresses):
         return self._as_value(self.b.named(text, level), v, level)
 
     def refuse(self, bad: Value) -> None:
-        """Tell the program that an index is out of range, if it is one of those that count."""
+        """Tell the program that something cannot be, if it is one of those that count."""
         mask = self.used(self.mask)
         self.b.flag(bad if mask is None else bad & mask, self._pointer(FAULT))
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from chainrule.codegen.nest import At, Nest, Product
 from chainrule.codegen.prepare import planned
-from chainrule.codegen.refused import first_out_of_range
+from chainrule.codegen.refused import REFUSALS, first_refusal
 from chainrule.codegen.steps import Call, Gemm, Phase
 from chainrule.ir.graph import Graph
 
@@ -72,8 +72,8 @@ class NumpyProgram:
             try:
                 for run in self._runs:
                     run(memory)
-            except IndexError:
-                raise first_out_of_range(self._given, given) from None
+            except REFUSALS:
+                raise first_refusal(self._given, given) from None
         outs: list[Any] = []
         for k, v in enumerate(self.graph.outputs):
             fresh = v not in self.graph.outputs[:k] and not self.plan.is_array(v)

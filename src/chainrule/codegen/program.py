@@ -14,7 +14,7 @@ from chainrule.codegen.emit import Writer
 from chainrule.codegen.memory import FAULT, Slots
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.prepare import planned
-from chainrule.codegen.refused import first_out_of_range, out_of_range
+from chainrule.codegen.refused import REFUSALS, first_refusal, refusal
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
 from chainrule.codegen.workspace import Workspace, address, is_number
 from chainrule.ir.graph import Graph, Var
@@ -102,7 +102,7 @@ class Program:
         self._other_outputs = [k for k, m in enumerate(made) if not m]
 
     def may_refuse(self) -> bool:
-        """Whether an index can be out of range."""
+        """Whether something it is given can be refused: an index, a divisor."""
         return FAULT in self.slots.of
 
     def workspace(self) -> Workspace:
@@ -131,7 +131,7 @@ class Program:
         for run in self._runs:
             run(w)
         if w.fault[0]:
-            raise first_out_of_range(self._given, arrays)
+            raise first_refusal(self._given, arrays)
         for k in self._number_outputs:
             outs[k] = w.results[k]
         for k in self._other_outputs:
@@ -193,8 +193,8 @@ class Program:
                 result = None if self._quick is None else self._quick(e.primitive, args, e.params)
                 if result is None:
                     result = e.primitive.value(*args, **e.params)
-            except IndexError as err:
-                raise out_of_range(e, err) from None
+            except REFUSALS as err:
+                raise refusal(e, err) from None
         outs = result if result.__class__ is tuple else (result,)
         for v, out in zip(e.outs, outs, strict=True):
             found = np.ascontiguousarray(out, v.dtype).reshape(v.shape)

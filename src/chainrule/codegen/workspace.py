@@ -28,7 +28,7 @@ class Workspace:
     arrays, sums
         What is kept between kernels, and for the chunks of a phase.
     fault
-        A byte that is not 0 when an index was out of range.
+        A byte that is not 0 when something was refused: an index, a divisor.
     values
         Of a program with calls of NumPy: arguments, and what the calls returned.
     """

@@ -21,26 +21,6 @@ from chainrule.tape.modes import PLAIN, mode
 from chainrule.tape.promote import as_dtype, is_inexact
 
 
-def _whole_division(name: str) -> Callable[..., Any]:
-    """floor_divide and remainder: among whole numbers a divisor 0 has no result, and no NaN to stand for it."""
-    plain = function(name)
-
-    @functools.wraps(plain)
-    def op(input: Any, other: Any) -> Any:
-        try:
-            if _is_whole(input) and _is_whole(other) and np.any(_plain(other) == 0):
-                raise ArgumentError(
-                    f"{name} of whole numbers by 0", given=f"divisor {_plain(other)}",
-                    fix="make one operand floating point, e.g. x.double()",
-                )  # fmt: skip
-            return bind(TABLE[name], input, other)  # not the quick way, which takes its caller for the user
-        except Exception as err:
-            trim(err)
-            raise
-
-    return op
-
-
 def _extreme(name: str, bounds: Callable[[Any], dict[str, Any]]) -> Callable[..., Any]:
     """maximum and minimum: a Python number as operand is a bound, so that at a tie the tensor gets 0 and not a half."""
     plain, clamps = function(name), TABLE["clamp"]
@@ -65,13 +45,6 @@ _NONE = np.dtype(bool)
 
 def _plain(x: Any) -> Any:
     return x.v if isinstance(x, dispatch.Handle) else x
-
-
-def _is_whole(x: Any) -> bool:
-    v = _plain(x)
-    return v.__class__ is not float and (
-        isinstance(v, int) or getattr(v, "dtype", np.dtype(float)).kind in "bui"
-    )
 
 
 abs = absolute = function("abs")
@@ -114,8 +87,8 @@ plus = function("add")
 minus = function("sub")
 times = function("mul")
 true_divide = divide = function("div")
-floor_divide = _whole_division("floor_divide")
-remainder = _whole_division("remainder")
+floor_divide = function("floor_divide")
+remainder = function("remainder")
 maximum = _extreme("maximum", lambda b: {"lo": b, "hi": math.inf})
 minimum = _extreme("minimum", lambda b: {"lo": -math.inf, "hi": b})
 atan2 = arctan2 = function("atan2")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import DtypeError
+from chainrule.errors import ArgumentError, DtypeError
 from chainrule.table.blocks import blocked
 from chainrule.table.formula import apply
 from chainrule.table.primitive import elementwise, refuse_complex
@@ -94,8 +95,23 @@ round_ = _flat(
     "Nearest integer; halves go to the even one.",
 )
 
+
+def _dividing(name: str, value: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """A quotient or remainder: among whole numbers a divisor 0 has no result, and no NaN to stand for it."""
+
+    def checked(x: Any, y: Any) -> Any:
+        if np.result_type(x, y).kind in "biu" and not np.all(y):
+            raise ArgumentError(
+                f"{name} of whole numbers by 0", given=f"divisor {y}",
+                fix="make one operand floating point, e.g. x.double()",
+            )  # fmt: skip
+        return value(x, y)
+
+    return checked
+
+
 floor_divide = elementwise(
-    "floor_divide", "x y", np.floor_divide, {"x": None, "y": None},
+    "floor_divide", "x y", _dividing("floor_divide", np.floor_divide), {"x": None, "y": None},
     scalar="({0} // {1})", result="same", bounded=True, text="$x//$y",
     latex=r"\left\lfloor\frac{$x}{$y}\right\rfloor",
     doc="Quotient rounded down.", samples=((7.25, 2.0), (-7.25, 2.0)),
@@ -103,7 +119,7 @@ floor_divide = elementwise(
     source="a step function has derivative 0 almost everywhere",
 )  # fmt: skip
 remainder = elementwise(
-    "remainder", "x y", np.remainder, {"x": lambda: 1.0, "y": lambda x, y: -floor_divide(x, y)},
+    "remainder", "x y", _dividing("remainder", np.remainder), {"x": lambda: 1.0, "y": lambda x, y: -floor_divide(x, y)},
     scalar="({0} % {1})", result="same", text="$x % $y", latex=r"$x \bmod $y",
     doc="x - floor(x/y)·y: the remainder with the sign of y, as Python's %.",
     samples=((7.25, 2.0), (-7.25, 2.0)),
@@ -113,7 +129,7 @@ remainder = elementwise(
 
 
 fmod = elementwise(
-    "fmod", "x y", np.fmod, {"x": lambda: 1.0, "y": lambda x, y, out: -round_((x - out) / y)},
+    "fmod", "x y", _dividing("fmod", np.fmod), {"x": lambda: 1.0, "y": lambda x, y, out: -round_((x - out) / y)},
     scalar=math.fmod, result="same", text="fmod($x, $y)", latex=r"\operatorname{fmod}($x, $y)",
     doc="x - trunc(x/y)·y: the remainder with the sign of x, as C's fmod.",
     samples=((7.25, 2.0), (-7.25, 2.0), (7.25, -2.0)),
