@@ -1,5 +1,9 @@
 """Graphs as programs, in machine code and in NumPy, compute what the reference engine computes."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -264,3 +268,28 @@ def test_a_program_may_be_called_by_several_threads_at_once(engine):
     with ThreadPoolExecutor(8) as pool:
         found = [out[0] for out in pool.map(lambda x: program([x]), points)]
     np.testing.assert_allclose(found, [500 * np.sin(k) ** 2 for k in range(40)], rtol=1e-13)
+
+
+@needs_llvm
+@pytest.mark.parametrize("first", ["", "import scipy.linalg"])
+def test_blas_is_found_without_the_rest_of_scipy_linalg(first):
+    """In a process of its own; scipy.linalg can be imported before and after."""
+    code = f"""
+import sys
+import os
+import subprocess
+import sys
+
+import numpy as np
+import chainrule as cr
+{first}
+f = cr.compile(lambda a, b: cr.tanh(a @ b))
+a, b = np.ones((200, 64)), np.eye(64)
+np.testing.assert_allclose(f(a, b), np.tanh(a))
+assert f._made().function.program.plan.products, "BLAS is not asked"
+assert ("scipy.linalg" in sys.modules) is {bool(first)}
+import scipy.linalg
+assert scipy.linalg.blas.dgemm(2.0, b, b)[3, 3] == 2.0 and round(scipy.linalg.det(2 * np.eye(3))) == 8
+np.testing.assert_allclose(f(2 * a, b), np.tanh(2 * a))
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "CHAINRULE_CACHE": "off"})
