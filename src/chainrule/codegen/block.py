@@ -374,17 +374,17 @@ class Block:
         """`usual`, but where the mask holds the function NAME of libm: lane by lane, for arguments that are rare."""
         level = max(v.level for v in (mask, usual, *xs))
         here, n, t = self.levels[level], self._label(), self.types[REAL]
-        here.lines.append(f"  br i1 {self.any(mask)}, label %rare{n}, label %usual{n}")
-        before, here.label = here.label, f"usual{n}"
-        here.lines.append(f"rare{n}:")
-        slow = self._lanes(name, xs, here.lines)
-        chosen, out = self.fresh(), self.fresh()
+        slow, chosen, out = self.fresh(), self.fresh(), self.fresh()
         here.lines += [
+            f"  br i1 {self.any(mask)}, label %rare{n}, label %usual{n}",
+            f"rare{n}:",
+            f"  {slow} = call {t} @{self._libm(name, len(xs))}({', '.join(f'{t} {x.name}' for x in xs)})",
             f"  {chosen} = select {self.types[TRUTH]} {mask.name}, {t} {slow}, {t} {usual.name}",
             f"  br label %usual{n}",
             f"usual{n}:",
-            f"  {out} = phi {t} [ {chosen}, %rare{n} ], [ {usual.name}, %{before} ]",
+            f"  {out} = phi {t} [ {chosen}, %rare{n} ], [ {usual.name}, %{here.label} ]",
         ]
+        here.label = f"usual{n}"
         return Value(self, out, REAL, level)
 
     def any(self, mask: Value) -> str:
@@ -395,26 +395,29 @@ class Block:
         self.declared[fn] = f"declare i1 @{fn}({self.types[TRUTH]})"
         return self.named(f"call i1 @{fn}({self.types[TRUTH]} {mask.name})", mask.level)
 
-    def _lanes(self, name: str, xs: Sequence[Value], lines: list[str]) -> str:
-        """Calls of a libm function for each lane: the register of the vector of results."""
-        fn, real, t = name + ("" if self.bits == 64 else "f"), self.real, self.types[REAL]
-        self.declared[fn] = f"declare {real} @{fn}({', '.join([real] * len(xs))})"
+    def _libm(self, name: str, count: int) -> str:
+        """A function of libm for vectors: of several lanes a function of the module that calls it for each."""
+        fn = name + ("" if self.bits == 64 else "f")
+        self.declared[fn] = f"declare {self.real} @{fn}({', '.join([self.real] * count)})"
         self.called.add(fn)
         if self.lanes == 1:
-            out = self.fresh()
-            lines.append(f"  {out} = call {real} @{fn}({', '.join(f'{real} {x.name}' for x in xs)})")
-            return out
-        slow = "poison"
+            return fn
+        vector = f"{fn}.{self.suffix}"
+        if vector not in self.declared:
+            self.declared[vector] = self._by_lanes(vector, fn, count)
+        return vector
+
+    def _by_lanes(self, vector: str, fn: str, count: int) -> str:
+        """The function `vector`: `fn` of each lane."""
+        real, t = self.real, self.types[REAL]
+        xs, out = [f"%x{k}" for k in range(count)], "poison"
+        lines = [f"define internal {t} @{vector}({', '.join(f'{t} {x}' for x in xs)}) cold {{"]
         for lane in range(self.lanes):
-            parts = [self.fresh() for _ in xs]
-            lines += [
-                f"  {p} = extractelement {t} {x.name}, i32 {lane}" for p, x in zip(parts, xs, strict=True)
-            ]
-            result, longer = self.fresh(), self.fresh()
-            lines.append(f"  {result} = call {real} @{fn}({', '.join(f'{real} {p}' for p in parts)})")
-            lines.append(f"  {longer} = insertelement {t} {slow}, {real} {result}, i32 {lane}")
-            slow = longer
-        return slow
+            lines += [f"  {x}.{lane} = extractelement {t} {x}, i32 {lane}" for x in xs]
+            lines.append(f"  %y{lane} = call {real} @{fn}({', '.join(f'{real} {x}.{lane}' for x in xs)})")
+            lines.append(f"  %out{lane} = insertelement {t} {out}, {real} %y{lane}, i32 {lane}")
+            out = f"%out{lane}"
+        return "\n".join([*lines, f"  ret {t} {out}", "}"])
 
     def _label(self) -> int:
         self._count += 1

@@ -12,7 +12,7 @@ from chainrule.codegen import scalar
 from chainrule.codegen.block import REAL, Block, Value
 from chainrule.ir.graph import Graph
 
-_OFTEN = 128  # times that long formulas are used from which their functions pay
+_OFTEN = 16  # times that long formulas are used from which their functions pay
 
 
 class Functions:
