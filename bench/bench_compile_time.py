@@ -9,9 +9,11 @@ from typing import Any
 
 import chainrule as cr
 from bench import in_a_process
-from bench.harness import AtMost, Clocked, Contenders, Thunk, benchmark, race, rival
+from bench.harness import AtMost, Beyond, Clocked, Contenders, Thunk, benchmark, race, rival
 
 ROUNDS = 5
+FIRST, EACH = 0.060, 0.1e-3  # seconds for the first call of a small program, and for each equation beyond
+ALLOWED = "0.1 ms each"
 
 
 def _process(*args: object, cache: str = "off") -> dict[str, Any]:
@@ -33,16 +35,6 @@ def _first_call(program: str, size: int, *options: str, cache: str = "off") -> C
     return Clocked(run)
 
 
-def _per_equation(program: str, size: int) -> Clocked:
-    """The same for each equation of the program that is compiled."""
-
-    def run() -> tuple[object, dict[str, float]]:
-        found = _process("chainrule", program, size, "loaded")
-        return tuple(found["result"]), {k: v / found["equations"] for k, v in found["parts"].items()}
-
-    return Clocked(run)
-
-
 def _eager(program: str, size: int) -> tuple[float, ...]:
     """What each contender must find."""
     f, args = in_a_process.PROGRAMS[program](cr, size)
@@ -53,10 +45,28 @@ def _race(program: str, size: int, contenders: dict[str, Thunk | None]) -> Conte
     return race(_eager(program, size), contenders, rtol=1e-9, atol=1e-9)
 
 
+def _many(program: str, size: int) -> Contenders:
+    """The first call of a long program, what its equations may take, and what the parts are for each equation."""
+    found: dict[str, Any] = {}
+
+    def run() -> tuple[object, dict[str, float]]:
+        found.update(_process("chainrule", program, size, "loaded"))
+        return tuple(found["result"]), found["parts"]
+
+    def allowed() -> tuple[object, dict[str, float]]:
+        return tuple(found["result"]), {"equations": EACH * found["equations"]}
+
+    def each() -> tuple[object, dict[str, float]]:
+        return tuple(found["result"]), {k: v / found["equations"] for k, v in found["parts"].items()}
+
+    runs = {"chainrule": run, ALLOWED: allowed, "each": each}  # ours runs first
+    return _race(program, size, {name: Clocked(r) for name, r in runs.items()})
+
+
 _KEPT = tempfile.TemporaryDirectory()  # the cache of the warm ones: the check before the timing fills it
 
 
-@benchmark(goal=AtMost(0.060), rounds=ROUNDS)
+@benchmark(goal=AtMost(FIRST), rounds=ROUNDS)
 def first_call_number() -> Contenders:
     """First call of x² + sin x with its gradient, LLVM in memory, nothing on disk.
 
@@ -66,7 +76,7 @@ def first_call_number() -> Contenders:
     return _race("small", 0, contenders)
 
 
-@benchmark(goal=AtMost(0.060), rounds=ROUNDS)
+@benchmark(goal=AtMost(FIRST), rounds=ROUNDS)
 def first_call_kernel() -> Contenders:
     """First call of Σ x² + sin x of 1000 numbers with its gradient: one kernel.
 
@@ -98,40 +108,40 @@ def first_call_gmm_from_disk() -> Contenders:
     return _race("gmm", 1000, {"chainrule": _first_call("gmm", 1000, cache=_KEPT.name)})
 
 
-@benchmark(sizes=(100, 1000), goal=AtMost(100e-6), rounds=1)
+@benchmark(sizes=(100, 1000), goal=Beyond(FIRST, ALLOWED), rounds=3)
 def per_equation_chain(size: int) -> Contenders:
-    """First call of elementwise operations of an array in a row, with the gradient, for each equation.
+    """First call of elementwise operations of an array in a row, with the gradient.
 
     Limit: 20 µs to record and derive it, 8 µs for each of some 5 instructions.
     """
-    return _race("chain", size, {"chainrule": _per_equation("chain", size)})
+    return _many("chain", size)
 
 
-@benchmark(sizes=(100, 1000), goal=AtMost(100e-6), rounds=1)
+@benchmark(sizes=(100, 1000), goal=Beyond(FIRST, ALLOWED), rounds=3)
 def per_equation_numbers(size: int) -> Contenders:
     """The same of one number.
 
     Limit: as of the array.
     """
-    return _race("numbers", size, {"chainrule": _per_equation("numbers", size)})
+    return _many("numbers", size)
 
 
-@benchmark(sizes=(100, 1000), goal=AtMost(100e-6), rounds=1)
+@benchmark(sizes=(100, 1000), goal=Beyond(FIRST, ALLOWED), rounds=3)
 def per_equation_wide(size: int) -> Contenders:
     """The same of a sum of many functions of one array.
 
     Limit: as of the chain.
     """
-    return _race("wide", size, {"chainrule": _per_equation("wide", size)})
+    return _many("wide", size)
 
 
-@benchmark(sizes=(100, 1000), goal=AtMost(100e-6), rounds=1)
+@benchmark(sizes=(100, 1000), goal=Beyond(FIRST, ALLOWED), rounds=3)
 def per_equation_products(size: int) -> Contenders:
     """The same of an unrolled loop of products of 4 × 4 matrices.
 
     Limit: 20 µs to record and derive it; the kernels are always the same few.
     """
-    return _race("products", size, {"chainrule": _per_equation("products", size)})
+    return _many("products", size)
 
 
 def _fresh(program: str, size: int) -> Contenders:
