@@ -5,6 +5,8 @@ python -m bench.in_a_process ENGINE PROGRAM SIZE [loaded]
 ENGINE is chainrule, jax or torch, PROGRAM one of `PROGRAMS`. With `loaded`, LLVM is loaded before the clock starts.
 """
 
+import builtins
+import functools
 import importlib
 import json
 import sys
@@ -98,10 +100,10 @@ def chainrule(program: str, size: int, loaded: bool) -> dict[str, Any]:
         jit.is_available()
     clock = Clock()
     found = compiled(*args)
-    clock.stop()
+    parts = clock.stop()
     return {
         "result": flat(*found),
-        "parts": clock.parts,
+        "parts": parts,
         "equations": len(compiled._made().function.program.graph.equations),
     }
 
@@ -134,9 +136,10 @@ def jax(program: str, size: int, loaded: bool) -> dict[str, Any]:
 PARTS = {
     "record": [("chainrule.api.executable", "record")],
     "backward": [("chainrule.api.run", "pull_back")],
+    "look up": [("chainrule.codegen.kept", "name_of"), ("chainrule.codegen.kept", "read")],
     "passes": [("chainrule.codegen.prepare", "prepare")],
     "plan": [("chainrule.codegen.prepare", "Plan")],
-    "text": [("chainrule.codegen.program", "Program._compile")],
+    "text": [("chainrule.codegen.written", "written")],
     "load LLVM": [("chainrule.codegen.jit", name) for name in ("_machine", "_linker")],
     "LLVM": [("chainrule.codegen.jit", "_object")],
     "link": [("chainrule.codegen.jit", "_link")],
@@ -146,35 +149,53 @@ PARTS = {
 
 
 class Clock:
-    """Takes the time of each part from now on, and until `stop` that of the rest."""
+    """Takes the time of each part from now on, of imports (but those of LLVM), and until `stop` that of the rest."""
 
     def __init__(self) -> None:
         self.parts = dict.fromkeys(("import", *PARTS), 0.0)
-        self._inside: list[float] = []
+        self._inside: list[
+            tuple[str, list[float]]
+        ] = []  # parts that run now, and the seconds of others in them
+        self._waiting = [(part, *function) for part, functions in PARTS.items() for function in functions]
+        self._import, self._timed_import = builtins.__import__, self._timed("import", builtins.__import__)
+        builtins.__import__ = self._imported
+        self._wrap()
         self._start = perf_counter()
-        for part, functions in PARTS.items():
-            for module, name in functions:
-                owner = importlib.import_module(module)
-                *path, last = name.split(".")
-                for step in path:
-                    owner = getattr(owner, step)
-                setattr(owner, last, self._timed(part, getattr(owner, last)))
-        self.parts["import"] = perf_counter() - self._start
 
-    def stop(self) -> None:
-        self.parts["rest"] = perf_counter() - self._start - sum(self.parts.values())
+    def stop(self) -> dict[str, float]:
+        rest = perf_counter() - self._start - sum(self.parts.values())
+        return self.parts | {"rest": rest}
+
+    def _imported(self, *args: Any, **kwargs: Any) -> Any:
+        if any(part == "load LLVM" for part, _ in self._inside):
+            return self._import(*args, **kwargs)
+        module = self._timed_import(*args, **kwargs)
+        self._wrap()
+        return module
+
+    def _wrap(self) -> None:
+        """Have the time taken of what has been imported by now."""
+        waiting, self._waiting = self._waiting, []
+        for part, module, name in waiting:
+            *path, last = name.split(".")
+            owner = functools.reduce(lambda o, step: getattr(o, step, None), path, sys.modules.get(module))
+            if hasattr(owner, last):
+                setattr(owner, last, self._timed(part, getattr(owner, last)))
+            else:
+                self._waiting.append((part, module, name))
 
     def _timed(self, part: str, f: Callable) -> Callable:
         def call(*args: Any, **kwargs: Any) -> Any:
             start = perf_counter()
-            self._inside.append(0.0)
+            self._inside.append((part, [0.0]))
             try:
                 return f(*args, **kwargs)
             finally:
                 seconds = perf_counter() - start
-                self.parts[part] += seconds - self._inside.pop()
+                _, (inner,) = self._inside.pop()
+                self.parts[part] += seconds - inner
                 if self._inside:
-                    self._inside[-1] += seconds
+                    self._inside[-1][1][0] += seconds
 
         return call
 

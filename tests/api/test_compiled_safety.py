@@ -266,7 +266,7 @@ def test_compiled_functions_go_with_their_code():
     for _ in range(3):
         f(np.ones(100))
     executable = f._latest
-    kept = [weakref.ref(executable), weakref.ref(executable.function.program.module), weakref.ref(f)]
+    kept = [weakref.ref(executable), weakref.ref(executable.function.program.code), weakref.ref(f)]
     del f, executable
     gc.collect()
     assert [r() for r in kept] == [None] * 3

@@ -79,8 +79,8 @@ def test_clear_cache_removes_what_is_kept(run: Any, tmp_path: Any, monkeypatch: 
 
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
     cache.write(cache.key("x"), b"code")
-    assert "1 kernel," in run("doctor").stdout
-    assert run("doctor", "--clear-cache").stdout == "1 kept kernel removed, 0.0 MB.\n"
+    assert "1 file," in run("doctor").stdout
+    assert run("doctor", "--clear-cache").stdout == "1 kept file removed, 0.0 MB.\n"
     assert run("doctor", "--clear-cache").stdout == "Nothing was kept.\n"
 
 

@@ -19,6 +19,7 @@ TEXT = "define void @f(ptr %p) {\n  store double 3.0, ptr %p\n  ret void\n}\n"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path / "kept"))
+    monkeypatch.setattr(config, "VERIFY", False)  # then whole programs are kept, too
     return tmp_path / "kept"
 
 
@@ -67,27 +68,27 @@ def test_every_part_of_what_made_the_code_counts(part, monkeypatch, folder):
     import llvmlite
     import llvmlite.binding as llvm
 
-    before = jit._made_by()
+    before = jit.made_by()
     monkeypatch.setattr(llvmlite, "__version__", "0.0.1")
     monkeypatch.setattr(llvm, "llvm_version_info", (1, 2, 3))
     monkeypatch.setattr(llvm, "get_host_cpu_name", lambda: "another")
     monkeypatch.setattr(
         llvm, "get_host_cpu_features", lambda: type("F", (), {"flatten": lambda self: "+x"})()
     )
-    after = ("2", *jit._made_by.__wrapped__()[1:])
+    after = ("2", *jit.made_by.__wrapped__()[1:])
     assert all(a != b for a, b in zip(before, after, strict=True))
     run()
     changed = (*before[:part], after[part], *before[part + 1 :])
     monkeypatch.undo()
     monkeypatch.setattr(config, "CACHE_DIR", str(folder))
-    monkeypatch.setattr(jit, "_made_by", lambda: changed)
+    monkeypatch.setattr(jit, "made_by", lambda: changed)
     assert run() == 3.0
     assert len(list(folder.iterdir())) == 2
 
 
 def test_another_processor_or_version_compiles_anew(monkeypatch, folder):
     run()
-    monkeypatch.setattr(jit, "_made_by", lambda: ("another",))
+    monkeypatch.setattr(jit, "made_by", lambda: ("another",))
     run()
     assert len(list(folder.iterdir())) == 2
 
@@ -201,7 +202,7 @@ np.testing.assert_allclose(g(x).numpy(), np.exp(x) * (1 + x), rtol=1e-14)
 
 def test_processes_that_compile_the_same_function_at_once(folder):
     """With nothing kept; afterwards everything is there once, and the next process compiles nothing."""
-    env = {**os.environ, "CHAINRULE_CACHE": str(folder)}
+    env = {**os.environ, "CHAINRULE_CACHE": str(folder), "CHAINRULE_VERIFY": "0"}
     start = time.time() + 1.5
     running = [
         subprocess.Popen([sys.executable, "-c", COMPILES, str(start), "cold"], env=env) for _ in range(3)

@@ -10,10 +10,10 @@ from chainrule.codegen import emit, functions, fuse
 from chainrule.codegen.alike import Likeness
 from chainrule.codegen.emit import Writer
 from chainrule.codegen.kernel import KernelWriter
-from chainrule.codegen.memory import Slots
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.prepare import planned
 from chainrule.codegen.program import Program
+from chainrule.codegen.schedule import Slots
 from chainrule.codegen.steps import Kernel, Phase
 from chainrule.ir.evaluate import evaluate
 from chainrule.passes.cse import cse

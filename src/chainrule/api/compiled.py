@@ -222,7 +222,7 @@ class Compiled:
     @boundary
     def asm(self) -> str:
         """The machine code of the latest arguments, as text."""
-        return self._machine_code().module.assembly
+        return self._machine_code().assembly
 
 
 def _type(a: Any, grad: bool) -> Any:

@@ -129,7 +129,7 @@ class Executable:
         drawn = any(c.__class__ is Drawn for c in self.captured)
         if layout is None or not plain or drawn or not has_entry(program):
             return
-        positions = iter(range(len(program.graph.inputs)))
+        positions = iter(range(len(program.schedule.inputs)))
         arguments = [next(positions) if c is None else c for c in self._fixed]
         call = entry(program, [*arguments, *positions], layout, made=self.function.made, grad=self.mode.grad)
         build = self._build

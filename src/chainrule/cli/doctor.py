@@ -215,7 +215,7 @@ def _cache() -> Finding:
         )
     files, size = cache.size()
     kept = (
-        f"{files} kernel{'s' if files != 1 else ''}, {size / 2**20:.1f} MB (--clear-cache removes them)"
+        f"{files} file{'s' if files != 1 else ''}, {size / 2**20:.1f} MB (--clear-cache removes them)"
         if files
         else "empty"
     )
@@ -229,7 +229,7 @@ def _cleared() -> str:
     count = cache.clear()
     if not count:
         return "Nothing was kept."
-    return f"{count} kept kernel{'s' if count != 1 else ''} removed, {size / 2**20:.1f} MB."
+    return f"{count} kept file{'s' if count != 1 else ''} removed, {size / 2**20:.1f} MB."
 
 
 def _extra(name: str, extra: str, use: str) -> Finding:

@@ -1,6 +1,6 @@
-"""Object code on disk, so that the next process need not compile it again.
+"""Files on disk that the next process need not make again: object code (`jit`), and what runs it (`kept`).
 
-One file for each module, named by what it was made from: text, versions, processor. Files begin with a checksum, and
+Each is named by all that it was made from: text or graph, versions, processor. Files begin with a checksum, and
 appear under their name when they are whole, so that processes may write at once and a torn file is noticed.
 """
 
@@ -43,8 +43,8 @@ def read(name: str) -> bytes | None:
             data = file.read()
     except OSError:
         return None
-    digest, content = data[:_DIGEST], data[_DIGEST:]
-    if _digest(content) != digest:
+    found, content = data[:_DIGEST], data[_DIGEST:]
+    if digest(content) != found:
         remove(name)
         return None
     with contextlib.suppress(OSError):
@@ -61,7 +61,7 @@ def write(name: str, content: bytes) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         with os.fdopen(os.open(part, _NEW, 0o600), "wb") as file:
-            file.write(_digest(content) + content)
+            file.write(digest(content) + content)
         os.replace(part, os.path.join(folder, name))
     except OSError:
         return
@@ -71,7 +71,8 @@ def write(name: str, content: bytes) -> None:
         _shrink(folder)
 
 
-def _digest(content: bytes) -> bytes:
+def digest(content: bytes) -> bytes:
+    """The checksum of some bytes."""
     return blake2b(content, digest_size=_DIGEST).digest()
 
 
@@ -118,4 +119,4 @@ def _shrink(folder: str) -> None:
         total -= n
 
 
-__all__ = ["clear", "key", "read", "remove", "size", "write"]
+__all__ = ["clear", "digest", "key", "read", "remove", "size", "write"]

@@ -9,8 +9,9 @@ from chainrule.codegen.alike import Likeness
 from chainrule.codegen.functions import Functions
 from chainrule.codegen.gemm import GemmWriter
 from chainrule.codegen.kernel import KernelWriter
-from chainrule.codegen.memory import Slots, function
+from chainrule.codegen.memory import function
 from chainrule.codegen.plan import Plan
+from chainrule.codegen.schedule import Slots
 from chainrule.codegen.steps import Gemm, Kernel, Phase
 from chainrule.ir.graph import Var
 

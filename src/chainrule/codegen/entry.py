@@ -16,11 +16,10 @@ import numpy as np
 
 from chainrule.codegen.objects import Layout
 from chainrule.codegen.program import Program
-from chainrule.codegen.steps import Call, Phase
+from chainrule.codegen.schedule import Called, Tiled
 from chainrule.codegen.workspace import address, is_number
 from chainrule.config import KEEP_BYTES
 from chainrule.ir.graph import Var
-from chainrule.passes.cost import operations
 
 _MOST_WORK = 50_000  # operations for which Python's lock is held: some 0.05 ms
 _FIXED, _NUMBER, _ARRAY = range(3)  # kinds of arguments, as `take` in enter.ll knows them
@@ -31,11 +30,11 @@ def has_entry(program: Any) -> bool:
     return (
         isinstance(program, Program)
         and not any(
-            isinstance(s, Call) or (isinstance(s, Phase) and s.chunks > 1) for s in program.plan.steps
+            isinstance(s, Called) or (isinstance(s, Tiled) and s.chunks > 1) for s in program.schedule.steps
         )
-        and sum(map(operations, program.graph.equations)) <= _MOST_WORK
+        and program.schedule.work <= _MOST_WORK
         and not program.may_refuse()
-        and all(is_number(v) or v.shape for v in program.graph.outputs)
+        and all(is_number(v) or v.shape for v in program.schedule.outputs)
     )
 
 
@@ -75,7 +74,7 @@ class _Tables:
 
     def described(self, made: Any, grad: bool) -> Any:
         """The row of the program, which keeps the others alive."""
-        inputs, outputs = self.program.graph.inputs, self.program.graph.outputs
+        inputs, outputs = self.program.schedule.inputs, self.program.schedule.outputs
         taken = [
             self._input(a, inputs[a]) if isinstance(a, int) else (_FIXED, id(a[0]), 0, 0, 0)
             for a in self.arguments
@@ -102,19 +101,19 @@ class _Tables:
         self.alive.append(v.type)
         kept = id(v.type) if size > KEEP_BYTES else 0
         row = self._dtype(v), len(v.shape), self._address(v.shape), kept
-        if v in self.program.plan.places and self.program.graph.outputs.index(v) == k:
+        if v in self.program.schedule.made and self.program.schedule.outputs.index(v) == k:
             return row[0], self._pointer(v), *row[1:], 0, 0
         return row[0], self._address([0]), *row[1:], self._pointer(v), size
 
     def _number(self, k: int, v: Var) -> int:
         """Where a number is that comes back: an argument, a constant, or computed."""
-        w, g = self.workspace, self.program.graph
-        if v in g.inputs:
-            return ctypes.addressof(w.numbers) + 8 * g.inputs.index(v)
-        if v in g.constants:
-            w.results[k] = float(g.constants[v])
+        w, s = self.workspace, self.program.schedule
+        if v in s.inputs:
+            return ctypes.addressof(w.numbers) + 8 * s.inputs.index(v)
+        if v in s.constants:
+            w.results[k] = float(s.constants[v])
             return ctypes.addressof(w.results) + 8 * k
-        return ctypes.addressof(w.results) + 8 * g.outputs.index(v)
+        return ctypes.addressof(w.results) + 8 * s.outputs.index(v)
 
     def _dtype(self, v: Var) -> int:
         dtype = np.dtype(v.dtype.type)  # the one object that stands for it
@@ -123,7 +122,7 @@ class _Tables:
 
     def _pointer(self, v: Var) -> int:
         """Where the pointer to the entries of an array is."""
-        slot = self.program.slots.of.get(v)
+        slot = self.program.schedule.slots.get(v)
         if slot is not None:
             return ctypes.addressof(self.table) + 8 * slot
         if v not in self.elsewhere:

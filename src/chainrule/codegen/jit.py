@@ -9,7 +9,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.machinery import PathFinder
 from types import MappingProxyType
 from typing import Any
@@ -93,7 +93,7 @@ def _linker() -> Any:
 
 
 @functools.cache
-def _made_by() -> tuple[str, ...]:
+def made_by() -> tuple[str, ...]:
     """What object code depends on besides its text."""
     import llvmlite
     import llvmlite.binding as llvm
@@ -147,21 +147,21 @@ def _cython_blas() -> Any:
     return module
 
 
-def _object(text: str) -> bytes:
-    """Object code of a module: kept from before, or made."""
+def _object(text: str) -> tuple[str, bytes]:
+    """Object code of a module, kept from before or made, and the name under which it is kept."""
     import llvmlite.binding as llvm
 
-    name = cache.key(*_made_by(), text)
+    name = cache.key(*made_by(), text)
     code = cache.read(name)
     if code is None:
         module = llvm.parse_assembly(text)
         module.verify()
         code = _machine().emit_object(module)
         cache.write(name, code)
-    return code
+    return name, code
 
 
-def _link(code: bytes, functions: list[str], addresses: Mapping[str, int]) -> Any:
+def _link(code: bytes, functions: Sequence[str], addresses: Mapping[str, int]) -> Any:
     """Object code as functions in memory: name -> address, as long as this object lives."""
     import llvmlite.binding as llvm
 
@@ -176,22 +176,27 @@ def _link(code: bytes, functions: list[str], addresses: Mapping[str, int]) -> An
     return tracker
 
 
-class Module:
-    """Compiled code, kept in memory as long as this object lives.
+class Code:
+    """Machine code, kept in memory as long as this object lives.
 
-    text
-        The LLVM text it was made from.
+    code, functions
+        Object code, and the names in it that are called from outside.
+    externals
+        Names of functions of libm and BLAS that it calls.
     objects
-        Names in the text that are addresses of this process.
+        Names in it that are addresses of this process.
     """
 
     def __init__(
-        self, text: str, functions: list[str], externals: list[str], objects: Mapping[str, int] = _NONE
+        self,
+        code: bytes,
+        functions: Sequence[str],
+        externals: Sequence[str],
+        objects: Mapping[str, int] = _NONE,
     ) -> None:
-        self.text = text
         with _LOCK:
             addresses = {name: _address(name) for name in externals} | dict(objects)
-            self._tracker = _link(_object(text), functions, addresses)
+            self._tracker = _link(code, functions, addresses)
 
     def address(self, name: str) -> int:
         """Where a function begins."""
@@ -204,10 +209,30 @@ class Module:
         function.module = self  # the code goes when nobody holds it
         return function
 
-    @property
-    def assembly(self) -> str:
-        """The machine code as text."""
-        import llvmlite.binding as llvm
 
+class Module(Code):
+    """The code of some LLVM text.
+
+    name
+        Under which the object code is kept on disk.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        functions: Sequence[str],
+        externals: Sequence[str],
+        objects: Mapping[str, int] = _NONE,
+    ) -> None:
+        self.text = text
         with _LOCK:
-            return _machine().emit_assembly(llvm.parse_assembly(self.text))
+            self.name, code = _object(text)
+        super().__init__(code, functions, externals, objects)
+
+
+def assembly(text: str) -> str:
+    """The machine code of some LLVM text, as text."""
+    import llvmlite.binding as llvm
+
+    with _LOCK:
+        return _machine().emit_assembly(llvm.parse_assembly(text))

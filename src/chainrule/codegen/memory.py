@@ -9,21 +9,10 @@ from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, wher
 from chainrule.codegen.layout import Layout
 from chainrule.codegen.locations import Locations
 from chainrule.codegen.plan import Plan
+from chainrule.codegen.schedule import FAULT
 from chainrule.codegen.steps import Phase
 from chainrule.codegen.views import Axis, Terms
 from chainrule.ir.graph import Var
-
-FAULT = "something is refused"  # the slot of the byte that says so
-
-
-class Slots:
-    """The table of pointers that a program is called with: one slot for each array it reads or writes."""
-
-    def __init__(self) -> None:
-        self.of: dict[Any, int] = {}
-
-    def __getitem__(self, key: Any) -> int:
-        return self.of.setdefault(key, len(self.of))
 
 
 class Addresses(Layout):

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Container
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.codegen.memory import FAULT, Slots
-from chainrule.codegen.plan import Plan
-from chainrule.codegen.steps import Phase
+from chainrule.codegen.schedule import FAULT, Schedule, Tiled
 from chainrule.ir.graph import Var
 
 
@@ -33,35 +31,39 @@ class Workspace:
         Of a program with calls of NumPy: arguments, and what the calls returned.
     """
 
-    def __init__(self, plan: Plan, slots: Slots, called: Container[Var]) -> None:
-        g = plan.graph
-        self._plan, self._slots = plan, slots
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+        self._phases = [step for step in schedule.steps if isinstance(step, Tiled)]
         self.values: dict[Var, Any] = {}
-        self.arrays = {v: np.ascontiguousarray(c) for v, c in g.constants.items() if np.ndim(c)}
-        self.arrays |= {
-            v: np.empty(v.shape, v.dtype) for v in plan.places if v not in g.outputs and v not in called
-        }
+        self.arrays = {v: np.ascontiguousarray(c) for v, c in schedule.constants.items() if v.shape}
+        self.arrays |= {v: np.empty(v.shape, v.dtype) for v in schedule.kept}
         self.sums = {
-            o.var: np.empty((step.chunks, *o.var.shape), o.var.dtype)
-            for step in plan.steps if isinstance(step, Phase) and step.chunks > 1 for o in step.sums
+            v: np.empty((step.chunks, *v.shape), v.dtype)
+            for step in self._phases if step.chunks > 1 for v, _ in step.sums
         }  # fmt: skip
-        self.numbers = (ctypes.c_double * max(1, len(g.inputs)))()
-        self.results = (ctypes.c_double * max(1, len(g.outputs)))()
+        self.numbers = (ctypes.c_double * max(1, len(schedule.inputs)))()
+        self.results = (ctypes.c_double * max(1, len(schedule.outputs)))()
         self.fault = (ctypes.c_byte * 1)()
-        self.table = _table(slots)
+        self.table = self._table()
         self._workers: list[_Worker] = []
         self._spare: dict[int, np.ndarray] = {}
         self._point()
 
+    def _table(self) -> Any:
+        return (ctypes.c_void_p * max(1, self._schedule.size))()
+
     def _point(self) -> None:
         """The pointers that stay the same in every call."""
-        g, at = self._plan.graph, self._slots.of
+        at = self._schedule.slots
         for v, a in self.arrays.items():
             if v in at:
                 self.table[at[v]] = a.ctypes.data
         if FAULT in at:
             self.table[at[FAULT]] = ctypes.addressof(self.fault)
-        for memory, variables in ((self.results, g.outputs), (self.numbers, g.inputs)):
+        for memory, variables in (
+            (self.results, self._schedule.outputs),
+            (self.numbers, self._schedule.inputs),
+        ):
             for k, v in enumerate(variables):
                 if is_number(v) and v in at and variables.index(v) == k:
                     self.table[at[v]] = ctypes.addressof(memory) + 8 * k
@@ -79,31 +81,25 @@ class Workspace:
     def tables(self, count: int) -> list[Any]:
         """The pointers for each of so many threads, which have tiles of their own."""
         while len(self._workers) < count:
-            self._workers.append(_Worker(self._plan, self._slots))
+            self._workers.append(_Worker(self._table(), self._phases))
         for worker in self._workers[:count]:
             worker.follow(self.table)
         return [worker.table for worker in self._workers[:count]]
 
     def array(self, v: Var) -> np.ndarray:
         """The memory that a slot points at, as an array."""
-        memory = (ctypes.c_byte * (v.type.size * v.dtype.itemsize)).from_address(
-            self.table[self._slots.of[v]]
-        )
+        at = self.table[self._schedule.slots[v]]
+        memory = (ctypes.c_byte * (v.type.size * v.dtype.itemsize)).from_address(at)
         return np.frombuffer(memory, v.dtype).reshape(v.shape)
 
 
 class _Worker:
     """The pointers of one thread: those of the workspace, but tiles of its own."""
 
-    def __init__(self, plan: Plan, slots: Slots) -> None:
-        self.table = _table(slots)
-        self._tiles: dict[int, np.ndarray] = {}
-        for step in plan.steps:
-            if isinstance(step, Phase):
-                for v in plan.tiles[step.number]:
-                    slot = slots.of.get((v, step.number))
-                    if slot is not None:
-                        self._tiles[slot] = np.empty(v.type.size // step.samples * step.tile, v.dtype)
+    def __init__(self, table: Any, phases: Sequence[Tiled]) -> None:
+        self.table = table
+        tiles = [tile for step in phases for tile in step.tiles]
+        self._tiles = {slot: np.empty(entries, dtype) for slot, entries, dtype in tiles}
 
     def follow(self, table: Any) -> None:
         """Take the workspace's pointers."""
@@ -126,10 +122,6 @@ _ALONE = _references({0: np.empty(1)}, 0)  # of an array that is only there
 def is_number(v: Var) -> bool:
     """Whether a value is passed as a Python float."""
     return v.shape == () and v.dtype == np.float64
-
-
-def _table(slots: Slots) -> Any:
-    return (ctypes.c_void_p * max(1, len(slots.of)))()
 
 
 def _offset() -> int | None:
