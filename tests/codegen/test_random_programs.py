@@ -50,6 +50,10 @@ CROSSING = {
     "backwards, with arguments as they come": lambda x: x[:, None] ** 2 / (1 + cr.flip(x[:, None], [0]) ** 2),
     "rows as columns": lambda x: (y := cr.sin(x).reshape(20, 10)) * 2 + cr.softmax(y.T.reshape(20, 10), 0),
     "one sample for all": lambda x: (y := cr.exp(-x * x)) * y[3],
+    "a diagonal": lambda x: (
+        (y := cr.sin(x[:, None] * cr.linspace(0.0, 1.0, 201)[None, :])).T @ y,
+        cr.diagonal(y, 1),
+    ),
     "the other end": lambda x: cr.where(x > cr.flip(x, [0]), x, cr.tanh(cr.flip(cr.tanh(x), [0]))),
 }
 

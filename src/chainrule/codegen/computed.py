@@ -102,6 +102,13 @@ def runs_along(terms: Iterable[Term], axis: Axis | None) -> bool:
     return axis in loops(terms)
 
 
+def counts_along(terms: Iterable[Term], axis: Axis | None) -> bool:
+    """Whether places are counted along a loop, other than those that are looked up in a value."""
+    return axis is not None and any(
+        a is axis or (isinstance(a, Inside) and counts_along(a.form, axis)) for a, _, _ in terms
+    )
+
+
 def loops(terms: Iterable[Term]) -> Iterator[Axis]:
     """The loops that places change along."""
     for axis, _, _ in terms:

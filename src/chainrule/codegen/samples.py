@@ -8,6 +8,7 @@ from collections.abc import Container, Iterator
 
 import numpy as np
 
+from chainrule.codegen.computed import counts_along
 from chainrule.codegen.indexing import is_adding
 from chainrule.codegen.reading import dot_axes, operands
 from chainrule.codegen.views import Axis, identity, is_view
@@ -96,7 +97,10 @@ class SampleAxis:
         return other.extent * contracted[0].extent >= _PRODUCT
 
     def elsewhere(self, e: Equation) -> list[Var]:
-        """What is along the samples and is read at other samples than that of the entry that is computed."""
+        """What is along the samples and is read at other samples than that of the entry that is computed.
+
+        Or at a place that depends on the number of the sample, as on a diagonal: tiles count their own samples.
+        """
         (out,) = e.outs
         axes = [Axis(n) for n in out.shape]
         where = self.dim(out)
@@ -104,9 +108,12 @@ class SampleAxis:
             x = e.inputs[0]
             kept = where is not None and ((x, self.dim(x)), (out, where)) in _kept_dimensions(e)
             return [x] if self.dim(x) is not None and not kept else []
-        here = None if where is None else (axes[where], 1, 0)
+        along = None if where is None else axes[where]
         return [
-            v for v, idx in operands(e, identity(axes)) if (k := self.dim(v)) is not None and idx[k] != here
+            v
+            for v, idx in operands(e, identity(axes))
+            if (k := self.dim(v)) is not None
+            and (idx[k] != (along, 1, 0) or counts_along(idx[:k] + idx[k + 1 :], along))
         ]
 
     def _root(self, d: tuple[Var, int]) -> tuple[Var, int]:

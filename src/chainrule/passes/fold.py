@@ -256,6 +256,13 @@ def _logical_or(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     return x if x is y or f.is_zero(y) else y if f.is_zero(x) else None
 
 
+def _logical_and(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
+    x, y = inputs
+    if x.dtype.kind != "b" or y.dtype.kind != "b":
+        return None
+    return x if x is y or f.is_nonzero(y) else y if f.is_nonzero(x) else None
+
+
 def _reduction(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     """Without the dimensions of length 1, which come back as a view: so that equal reductions are seen to be equal."""
     if not e.params["keepdims"]:
@@ -306,6 +313,28 @@ def _of_view(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
     return f.emit(e, e.name, before.inputs[0], **e.params)
 
 
+def _only_new_axes(e: Equation) -> bool:
+    """Whether a key takes everything and adds dimensions of length 1, as x[:, None]."""
+    whole = ("slice", None, None, None)
+    return len(e.inputs) == 1 and all(i[0] in ("new", "ellipsis") or i == whole for i in e.params["spec"])
+
+
+def _index(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
+    return f.emit(e, "reshape", inputs[0], shape=e.outs[0].shape) if _only_new_axes(e) else None
+
+
+def _scatter_add(f: _Fold, e: Equation, inputs: tuple[Var, ...]) -> Var | None:
+    """0 + x is x where that is not -0."""
+    x, out = inputs[0], e.outs[0]
+    if not _only_new_axes(e) or x.type.size != out.type.size or x.dtype.kind != "f":
+        return None
+    number, before = f.number.get(x), f.made.get(f.behind(x))
+    added = before is not None and before.name == "sum"
+    if not added and (number is None or (number == 0 and _sign(number))):
+        return None
+    return f.emit(e, "reshape", x, shape=out.shape)
+
+
 RULES: dict[str, Callable[[_Fold, Equation, tuple[Var, ...]], Var | None]] = {
     "mul": _mul,
     "div": _div,
@@ -316,6 +345,7 @@ RULES: dict[str, Callable[[_Fold, Equation, tuple[Var, ...]], Var | None]] = {
     "where": _where,
     "ne": _ne,
     "logical_or": _logical_or,
+    "logical_and": _logical_and,
     "amax": _extreme,
     "amin": _extreme,
     "sum": _reduction,
@@ -325,6 +355,8 @@ RULES: dict[str, Callable[[_Fold, Equation, tuple[Var, ...]], Var | None]] = {
     "cast_like": _cast,
     "broadcast": _of_view,
     "reshape": _of_view,
+    "index": _index,
+    "scatter_add": _scatter_add,
     "alias": lambda f, e, inputs: inputs[0],
 }
 
