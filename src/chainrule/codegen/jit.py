@@ -16,6 +16,11 @@ from typing import Any
 
 from chainrule.codegen import cache
 
+# Whether JITLink lays a library out in one piece: then code reaches its numbers and functions by short distances. Else
+# they may be anywhere, each is found through a long address in a register, and numbers fill the registers of a loop.
+_NEAR = sys.platform == "linux" and os.uname().machine == "x86_64"
+_MODEL = "small" if _NEAR else "jitdefault"
+
 _NONE: Mapping[str, int] = MappingProxyType({})
 
 _LOCK = threading.RLock()  # LLVM compiles one module at a time
@@ -74,6 +79,7 @@ def _machine() -> Any:
         features=llvm.get_host_cpu_features().flatten(),
         opt=1,
         reloc="pic",
+        codemodel=_MODEL,
         jit=True,
     )
 
@@ -87,7 +93,7 @@ def _linker() -> Any:
     if not _linkers or _linkers[1] == _MOST_LIBRARIES:
         import llvmlite.binding as llvm
 
-        _linkers[:] = [llvm.create_lljit_compiler(_machine()), 0]
+        _linkers[:] = [llvm.create_lljit_compiler(_machine(), use_jit_link=_NEAR), 0]
     _linkers[1] += 1
     return _linkers[0]
 
@@ -100,7 +106,7 @@ def made_by() -> tuple[str, ...]:
 
     version = ".".join(map(str, llvm.llvm_version_info))
     return (
-        "1",
+        f"1 {_MODEL}",
         llvmlite.__version__,
         version,
         llvm.get_host_cpu_name(),
