@@ -12,7 +12,7 @@ from chainrule.ir.graph import Var
 
 Reads = dict[Var, list[Terms]]
 
-MOST = 500  # operations of one kernel: LLVM takes more than twice as long for one that is twice as long
+MOST = 250  # operations of one kernel: LLVM takes more than twice as long for one that is twice as long
 
 
 class Steps:
@@ -24,9 +24,10 @@ class Steps:
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
-        self._open: dict[Any, int] = {}  # loops -> the latest kernel that has them, and room
+        self._open: dict[Any, int] = {}  # loops -> the latest kernel that has them
         self._written: dict[Var, tuple[int, Output | None]] = {}
         self._sizes: dict[int, int] = {}
+        self._firsts: dict[int, Any] = {}  # kernel -> what its first output is like
 
     def append(self, step: Any, writes: Iterable[Var]) -> None:
         """A step that shares nothing."""
@@ -40,10 +41,17 @@ class Steps:
         """
         loops, (out,) = kernel.signature(), kernel.outputs
         k = self._open.get(loops, -1)
-        if kernel.powers or k < 0 or k < self._last_written(reads) or not self._fits(k, kernel, reads):
+        alike = size, len(reads), out.combine  # as far as that is told without looking closer
+        if (
+            kernel.powers
+            or k < self._last_written(reads)
+            or not self._has_room(k, alike)
+            or not self._fits(k, kernel, reads)
+        ):
             k = len(self.steps)
             self.steps.append(kernel)
             self._sizes[k] = 0
+            self._firsts[k] = alike
             if not kernel.powers:  # they have the loop for themselves
                 self._open[loops] = k
         else:
@@ -53,8 +61,19 @@ class Steps:
             other.outputs.append(out)
         self._written[out.var] = k, out
         self._sizes[k] += size
-        if self._sizes[k] > MOST and self._open.get(loops) == k:
-            del self._open[loops]
+
+    def _has_room(self, k: int, alike: Any) -> bool:
+        """Whether kernel k, if there is one, takes one more output.
+
+        From half its length on it ends before an output that is like its first: then kernels of an unrolled loop begin
+        in the same place of a round, and most of them are alike (alike.py).
+        """
+        if k < 0:
+            return False
+        most = (
+            MOST if self.steps[k].vector else 2 * MOST
+        )  # operations on plain numbers are short beside a call
+        return self._sizes[k] <= most // 2 or (self._sizes[k] <= most and self._firsts[k] != alike)
 
     def _last_written(self, reads: Reads) -> int:
         """The latest step that writes one of these values."""

@@ -7,12 +7,14 @@ from collections.abc import Container
 from chainrule.codegen.reading import has_loops
 from chainrule.ir.graph import Equation, Var
 
-LONG = 1000  # operations: what is inlined, even once, is not much longer
+LONG = 500  # operations: what is inlined, even once, is not much longer
 
 
 def length_of(e: Equation) -> int:
     """How much code an equation is, in elementwise operations."""
-    return 32 if has_loops(e) else 1  # a loop, or as many terms
+    if e.name == "dot_general":
+        return 128  # a loop, or as many terms, for several rows at once
+    return 32 if has_loops(e) else 1
 
 
 class Lengths:
