@@ -16,10 +16,10 @@ import numpy as np
 
 from chainrule.codegen.objects import Layout
 from chainrule.codegen.program import Program
-from chainrule.codegen.schedule import Called, Tiled
+from chainrule.codegen.schedule import Tiled
 from chainrule.codegen.workspace import address, is_number
 from chainrule.config import KEEP_BYTES
-from chainrule.ir.graph import Var
+from chainrule.ir.graph import Equation, Var
 
 _MOST_WORK = 50_000  # operations for which Python's lock is held: some 0.05 ms
 _FIXED, _NUMBER, _ARRAY = range(3)  # kinds of arguments, as `take` in enter.ll knows them
@@ -30,7 +30,7 @@ def has_entry(program: Any) -> bool:
     return (
         isinstance(program, Program)
         and not any(
-            isinstance(s, Called) or (isinstance(s, Tiled) and s.chunks > 1) for s in program.schedule.steps
+            isinstance(s, Equation) or (isinstance(s, Tiled) and s.chunks > 1) for s in program.schedule.steps
         )
         and program.schedule.work <= _MOST_WORK
         and not program.may_refuse()

@@ -50,7 +50,7 @@ def read(name: str) -> tuple[Schedule, jit.Code] | None:
     if code is None:
         return None
     schedule = unpacked(plain)
-    return schedule, jit.Code(code, schedule.functions, schedule.externals)
+    return schedule, jit.Code(code, list(schedule.functions), schedule.externals)
 
 
 def write(name: str, schedule: Schedule, object_name: str) -> None:

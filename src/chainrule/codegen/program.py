@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.codegen import jit, kept, threads
 from chainrule.codegen.refused import REFUSALS, first_refusal, refusal
-from chainrule.codegen.schedule import FAULT, Called, Schedule, Tiled, Whole
+from chainrule.codegen.schedule import FAULT, Schedule, Tiled
 from chainrule.codegen.workspace import Workspace, address, is_number
 from chainrule.ir.graph import Equation, Graph, Var
 
@@ -42,10 +42,7 @@ class Program:
         self._given, self._quick, self._how = graph, value, how
         self._written: Written | None = None
         self.schedule, self.code = self._compiled()
-        self.functions = [
-            (self.code.address(s.function), 0, s.bounds[-1] if isinstance(s, Tiled) else 0)
-            for s in self.schedule.steps if not isinstance(s, Called)
-        ]  # fmt: skip
+        self.functions = [(self.code.address(f), 0, end) for f, end in self.schedule.functions.items()]
         self._runs = list(map(self._run, self.schedule.steps))
         self._idle: list[Workspace] = []  # of calls that ended: several threads may call at once
         self._place_arguments()
@@ -63,7 +60,8 @@ class Program:
         return schedule, module
 
     def _module(self) -> jit.Module:
-        return jit.Module(self.text, self.written.schedule.functions, self.written.schedule.externals)
+        schedule = self.written.schedule
+        return jit.Module(self.text, list(schedule.functions), schedule.externals)
 
     @property
     def written(self) -> Written:
@@ -94,13 +92,13 @@ class Program:
         """The machine code as text."""
         return jit.assembly(self.text)
 
-    def _run(self, step: Whole | Tiled | Called) -> Callable[[Workspace], None]:
-        if isinstance(step, Called):
-            return lambda w: self._call(step.equation, w)
+    def _run(self, step: str | Tiled | Equation) -> Callable[[Workspace], None]:
+        if isinstance(step, Equation):
+            return lambda w: self._call(step, w)
         if isinstance(step, Tiled):
             function = self.code.function(step.function, 3)
             return lambda w: self._phase(step, w, function)
-        kernels = self.code.function(step.function, 1)
+        kernels = self.code.function(step, 1)
         return lambda w: kernels(ctypes.addressof(w.table))
 
     def _place_arguments(self) -> None:

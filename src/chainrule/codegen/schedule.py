@@ -7,7 +7,7 @@ kept on disk beside the machine code (`codegen.kept`), and the next process runs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,14 +28,8 @@ class Slots:
         return self.of.setdefault(key, len(self.of))
 
 
-class Whole(NamedTuple):
-    """Kernels on whole arrays: a function of the table."""
-
-    function: str
-
-
 class Tiled(NamedTuple):
-    """The tiles of a phase: a function of the table, of the sample where it begins, and of that where it ends.
+    """The tiles of a phase: a function of the table, the sample where it begins, and that where it ends.
 
     bounds
         Where its chunks begin, and the end.
@@ -58,12 +52,6 @@ class Tiled(NamedTuple):
         return len(self.bounds) - 1
 
 
-class Called(NamedTuple):
-    """An equation that runs in NumPy on whole arrays."""
-
-    equation: Equation
-
-
 class Schedule(NamedTuple):
     """What a program runs.
 
@@ -75,6 +63,8 @@ class Schedule(NamedTuple):
         Slots in the table of pointers, and how many there are.
     work
         Operations of a call, as `passes.cost` counts them.
+    steps
+        Names of functions of the table, for kernels on whole arrays; phases; equations that NumPy runs.
     externals
         Functions of libm and BLAS that are called.
     """
@@ -87,26 +77,27 @@ class Schedule(NamedTuple):
     slots: Mapping[Any, int]
     size: int
     work: int
-    steps: tuple[Whole | Tiled | Called, ...]
+    steps: tuple[str | Tiled | Equation, ...]
     externals: tuple[str, ...]
 
     @property
-    def functions(self) -> list[str]:
-        """The names of its machine code."""
-        return [s.function for s in self.steps if not isinstance(s, Called)]
+    def functions(self) -> dict[str, int]:
+        """The names of its machine code in order, and where the samples end (0: it works on whole arrays)."""
+        named = [(s.function, s.bounds[-1]) if isinstance(s, Tiled) else (s, 0) for s in self.steps]
+        return {name: end for name, end in named if isinstance(name, str)}
 
     @property
     def called(self) -> frozenset[Var]:
         """What the steps in NumPy return."""
-        return frozenset(v for s in self.steps if isinstance(s, Called) for v in s.equation.outs)
+        return frozenset(v for s in self.steps if isinstance(s, Equation) for v in s.outs)
 
 
 # --- as numbers, texts and bytes -------------------------------------------------------------------------
 
 
 def packed(s: Schedule) -> tuple[Any, ...] | None:
-    """A schedule as tuples of numbers, texts and bytes: values are numbered. None where equations are called."""
-    if any(isinstance(step, Called) for step in s.steps):
+    """A schedule as tuples of numbers, texts and bytes: values are numbered. None where NumPy runs equations."""
+    if any(isinstance(step, Equation) for step in s.steps):
         return None
     numbers: dict[Var, int] = {}
     number = lambda v: numbers.setdefault(v, len(numbers))
@@ -114,13 +105,9 @@ def packed(s: Schedule) -> tuple[Any, ...] | None:
     ends = many(s.inputs), many(s.outputs), many(s.kept), many(v for v in s.outputs if v in s.made)
     constants = tuple((number(v), np.asarray(c).tobytes()) for v, c in s.constants.items())
     slots = tuple((key if key == FAULT else number(key), slot) for key, slot in s.slots.items())
-    steps = tuple(
-        step._replace(sums=tuple((number(v), combine) for v, combine in step.sums))
-        if isinstance(step, Tiled) else step
-        for step in s.steps
-    )  # fmt: skip
+    steps = tuple(_plain_step(step, number) for step in s.steps)
     types = tuple((v.shape, v.dtype.str) for v in numbers)
-    return types, ends, constants, slots, s.size, s.work, tuple(map(tuple, steps)), s.externals
+    return types, ends, constants, slots, s.size, s.work, steps, s.externals
 
 
 def unpacked(plain: tuple[Any, ...]) -> Schedule:
@@ -134,7 +121,7 @@ def unpacked(plain: tuple[Any, ...]) -> Schedule:
         kept, frozenset(made),
         {key if key == FAULT else values[key]: slot for key, slot in slots},
         size, work,
-        tuple(_step(fields, values) for fields in steps),
+        tuple(_step(step, values) for step in steps),
         externals,
     )  # fmt: skip
 
@@ -144,11 +131,17 @@ def _constant(v: Var, data: bytes) -> Any:
     return a if v.shape else a[()]
 
 
-def _step(fields: tuple[Any, ...], values: list[Var]) -> Whole | Tiled:
-    if len(fields) == len(Whole._fields):
-        return Whole(*fields)
-    step = Tiled(*fields)
+def _plain_step(step: Any, number: Callable[[Var], int]) -> str | tuple[Any, ...]:
+    if isinstance(step, str):
+        return step
+    return tuple(step._replace(sums=tuple((number(v), combine) for v, combine in step.sums)))
+
+
+def _step(plain: Any, values: Sequence[Var]) -> str | Tiled:
+    if isinstance(plain, str):
+        return plain
+    step = Tiled(*plain)
     return step._replace(sums=tuple((values[k], combine) for k, combine in step.sums))
 
 
-__all__ = ["FAULT", "Called", "Schedule", "Slots", "Tiled", "Whole", "packed", "unpacked"]
+__all__ = ["FAULT", "Schedule", "Slots", "Tiled", "packed", "unpacked"]

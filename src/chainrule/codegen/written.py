@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from chainrule.codegen.emit import Writer
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.prepare import planned
-from chainrule.codegen.schedule import FAULT, Called, Schedule, Slots, Tiled, Whole
+from chainrule.codegen.schedule import FAULT, Schedule, Slots, Tiled
 from chainrule.codegen.steps import Call, Gemm, Kernel, Phase
-from chainrule.ir.graph import Graph, Var
+from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.passes.cost import operations
 
 
@@ -45,11 +45,11 @@ def _named(steps: Sequence[Kernel | Phase | Call], writer: Writer) -> Iterator[t
             yield from ((s, writer.phase(s) if isinstance(s, Phase) else "") for s in group)
 
 
-def _step(plan: Plan, slots: Slots, step: Phase | Call | None, name: str) -> Whole | Tiled | Called:
+def _step(plan: Plan, slots: Slots, step: Phase | Call | None, name: str) -> str | Tiled | Equation:
     if step is None:
-        return Whole(name)
+        return name
     if isinstance(step, Call):
-        return Called(step.equation)
+        return step.equation
     in_tiles = [(slots.of.get((v, step.number)), v) for v in plan.tiles[step.number]]
     tiles = sorted(
         (slot, v.type.size // step.samples * step.tile, v.dtype.str)

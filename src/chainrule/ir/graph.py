@@ -18,7 +18,7 @@ from chainrule.errors import ChainruleError, DtypeError, GraphError, ShapeError
 from chainrule.ir.types import Type, type_of
 from chainrule.source import Source
 from chainrule.table.composite import Reading
-from chainrule.table.primitive import TABLE, Body, Custom, Primitive
+from chainrule.table.primitive import TABLE, Body, Custom, Primitive, arguments_of
 
 # Neither class is a dataclass: a graph of 10⁵ equations is made in a fraction of a second because these are
 # made in 0.2 µs. Both are constant after they were made; nothing in the package assigns to their fields.
@@ -301,11 +301,10 @@ def _accepted(p: Primitive) -> tuple[int, float, frozenset[str], frozenset[str] 
     known: set[str] = set()
     open_ended = True
     for fn in (p.value, p.type_rule):
-        ps = _parameters(fn)
-        mine = [q for q in ps if q.kind is q.KEYWORD_ONLY]
-        known.update(q.name for q in mine)
-        needed.update(q.name for q in mine if q.default is q.empty)
-        open_ended &= any(q.kind is q.VAR_KEYWORD for q in ps)
+        names, defaults, takes_any = _keywords(fn)
+        known.update(names)
+        needed.update(name for name in names if name not in defaults)
+        open_ended &= takes_any
     return least, most, frozenset(needed), None if open_ended else frozenset(known)
 
 
@@ -314,10 +313,13 @@ def needed_parameters(p: Primitive) -> frozenset[str]:
     return _accepted(p)[2]
 
 
-def _parameters(fn: Any) -> list[inspect.Parameter]:
-    if fn is None or isinstance(fn, np.ufunc) or not inspect.isfunction(fn):
-        return []
-    return list(inspect.signature(fn).parameters.values())
+def _keywords(fn: Any) -> tuple[tuple[str, ...], Mapping[str, Any], bool]:
+    """Keyword-only parameters of a function, their defaults, and whether it takes any others."""
+    if not inspect.isfunction(fn):  # a ufunc, or none
+        return (), {}, False
+    fn = inspect.unwrap(fn)
+    takes_any = bool(fn.__code__.co_flags & inspect.CO_VARKEYWORDS)
+    return arguments_of(fn)[1], fn.__kwdefaults__ or {}, takes_any
 
 
 def _check_names(
