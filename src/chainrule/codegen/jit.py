@@ -67,6 +67,14 @@ def is_available() -> bool:
 
 
 @functools.cache
+def _processor() -> tuple[str, str]:
+    """Its name and features, as LLVM knows them."""
+    import llvmlite.binding as llvm
+
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+
+
+@functools.cache
 def _machine() -> Any:
     """The target machine; LLVM is loaded when the first kernel is compiled (about 50 ms)."""
     import llvmlite.binding as llvm
@@ -74,9 +82,10 @@ def _machine() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple()
+    name, features = _processor()
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(),
-        features=llvm.get_host_cpu_features().flatten(),
+        cpu=name,
+        features=features,
         opt=1,
         reloc="pic",
         codemodel=_MODEL,
@@ -105,13 +114,7 @@ def made_by() -> tuple[str, ...]:
     import llvmlite.binding as llvm
 
     version = ".".join(map(str, llvm.llvm_version_info))
-    return (
-        f"1 {_MODEL}",
-        llvmlite.__version__,
-        version,
-        llvm.get_host_cpu_name(),
-        llvm.get_host_cpu_features().flatten(),
-    )
+    return f"1 {_MODEL}", llvmlite.__version__, version, *_processor()
 
 
 BLAS = frozenset({"dgemm", "sgemm"})
