@@ -23,15 +23,16 @@ from chainrule.dispatch import (
     new,
     next_serial,
     node_of,
+    plain,
     plan_for,
     set_depth,
     small_or_type,
     wrap,
 )
-from chainrule.source import trim
+from chainrule.source import trim, user_frame
 from chainrule.table.primitive import TABLE, Primitive
 from chainrule.tape import kernels
-from chainrule.tape.modes import PLAIN, mode
+from chainrule.tape.modes import PLAIN, Mode, mode
 from chainrule.tape.node import Node
 from chainrule.tape.numbers import quiet
 from chainrule.tape.promote import FLOAT64
@@ -203,7 +204,7 @@ def _array_operand(x: Any) -> tuple[Any, Node | None]:
 def _arrays(p: Primitive, x: Any, y: Any, frame: FrameType) -> Any:
     """The quick way for float64 arrays, recorded or not; None where the general way is needed."""
     m = mode()
-    if m is not PLAIN and (m.frame or m.scope or m.inference or m.recorder):
+    if m is not PLAIN and not _is_ordinary(m):
         return None
     u, a = _array_operand(x)
     v, b = _array_operand(y)
@@ -292,41 +293,64 @@ def reflected(p: Primitive, watch: bool = False) -> Callable[[Any, Any], Any]:
 
 
 _WHOLE = [{"axis": tuple(range(n)), "keepdims": False} for n in range(8)]
+_FIRST: dict[str, Any] = {"axis": 0, "keepdims": False}
 
 
-def whole(p: Primitive) -> Callable[[Any], Any]:
-    """The reduction of all entries of a float64 tensor; None where the general way is needed."""
-    value = p.value
+def reduction(p: Primitive, one_axis: bool = False) -> Callable[..., Any]:
+    """The reduction of a float64 tensor, of all or along one dimension; None where the general way is needed.
 
-    def op(x: Any) -> Any:
-        if x.__class__ is not Tensor or mode() is not PLAIN or x.base is not None:
+    one_axis
+        The primitive has a single axis: all entries are those of a vector.
+    """
+
+    def op(x: Any, dim: Any = None, keepdim: Any = False) -> Any:
+        m = mode()
+        if x.__class__ is not Tensor or (m is not PLAIN and not _is_ordinary(m)):
             return None
-        v, a = x.v, x.n
+        v = x.v
         if v.__class__ is not _ndarray or v.dtype is not FLOAT64 or v.ndim >= len(_WHOLE) or not v.size:
             return None
-        params = _WHOLE[v.ndim]
-        with quiet():
-            out = float(value(v, **params))
+        if dim is None and keepdim is False and not (one_axis and v.ndim != 1):
+            params = _FIRST if one_axis else _WHOLE[v.ndim]
+        elif dim.__class__ is int and keepdim.__class__ is bool and -v.ndim <= dim < v.ndim:
+            axis = dim % v.ndim
+            params = {"axis": axis if one_axis else (axis,), "keepdims": keepdim}
+        else:
+            return None
+        a = x.n if x.base is None else node_of(x)
+        out = kernels.value(p, (v,), params) if v.size >= kernels.LEAST else None
+        if out is None:
+            with quiet():
+                out = p.value(v, **params)
+        out = plain(out)
         n = new(Node)
         n.serial = next_serial()
         n.p = p
-        n.a = a
-        n.b = n.y = None
         n.params = params
-        frame = _getframe(2)
+        frame = user_frame(2)
         n.code = frame.f_code
         n.at = frame.f_lasti
-        n.out = out
-        if a.pull is None:
-            n.x = small_or_type(v)
+        n.b = n.y = None
+        if a.pull is None or not m.grad:
+            n.a = history(a)
+            n.x, n.out = small_or_type(v), small_or_type(out)
             _finish_untracked(n, a, None)
-        else:
-            plan = plan_for(p, (True,), False, False)
-            n.x = v if plan.keep[0] else small_or_type(v)  # type: ignore[union-attr]
-            n.pull = plan.pull  # type: ignore[union-attr]
+            return wrap(out, n)
+        plan = plan_for(p, (True,), False, False)
+        assert plan is not None
+        check_inference((a,), plan.keep)
+        n.a = a
+        n.x = v if plan.keep[0] else small_or_type(v)
+        n.out = out if plan.keep_out else small_or_type(out)
+        n.pull = plan.pull
         return wrap(out, n)
 
     return op
+
+
+def _is_ordinary(m: Mode) -> bool:
+    """Whether results are recorded as usual, or not at all (`no_grad`)."""
+    return not (m.frame or m.scope or m.inference or m.recorder)
 
 
 _ENTRY: dict[int, dict[str, Any]] = {k: {"spec": (("int", k),)} for k in range(-64, 256)}

@@ -177,6 +177,38 @@ def test_running_sums_are_no_less_exact_than_one_after_the_other(n):
         assert ours.mean() <= numpys.mean()
 
 
+LINES = [1, 7, 8, 9, 31, 32, 33, 127, 128, 129, 255, 256, 257, 300, 1000]
+
+
+@pytest.mark.parametrize("lines", LINES)
+@pytest.mark.parametrize("dtype", [F64, F32])
+def test_every_entry_is_added_once_whatever_the_number_of_lines(dtype, lines):
+    """Of whole numbers, whose sums are exact in every order: around the sizes at which sums are taken together."""
+    rng = np.random.default_rng(lines)
+    for shape, axis in (
+        ((2, 32 * lines + 5), 1),
+        ((lines + 1, 70), 0),
+        ((lines + 1, 130), 0),
+        ((2, lines + 1, 3), 1),
+    ):
+        x = rng.integers(-9, 9, shape).astype(dtype)
+        found = rows.value("sum", [x], {"axis": (axis,), "keepdims": False})
+        np.testing.assert_array_equal(found, x.astype(int).sum(axis))
+
+
+@pytest.mark.parametrize("name, sign", [("amax", 1), ("amin", -1)])
+@pytest.mark.parametrize("shape, axis", [((1, 9 * 32 + 5), 1), ((140, 70), 0)], ids=str)
+@pytest.mark.parametrize("best", [10.0, INF, NAN])
+def test_extremes_are_found_at_every_place(best, shape, axis, name, sign):
+    rng = np.random.default_rng(6)
+    x = rng.uniform(-2, 2, shape)
+    for k in range(0, x.shape[axis], 3):
+        y = x.copy()
+        y[(slice(None), k) if axis else k] = sign * best
+        found = rows.value(name, [y], {"axis": (axis,), "keepdims": False})
+        np.testing.assert_array_equal(found, np.full(found.shape, sign * best))
+
+
 # --- what is not finite --------------------------------------------------------------------------
 
 SPECIAL = [

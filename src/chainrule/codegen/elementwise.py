@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen import jit
+from chainrule.codegen.address import address
 from chainrule.codegen.block import Block, Index, Value
 from chainrule.codegen.scalar import can_lower, lower
 from chainrule.table.formula import Formula, fold
@@ -48,7 +49,7 @@ class Elementwise:
         whole = [a for a, r in zip(arrays, self.repeated, strict=True) if not r]
         outs = into or tuple(np.empty(whole[0].shape, self.dtype) for _ in range(self._outs))
         given = [np.asarray(a, self.dtype) if r else a for a, r in zip(arrays, self.repeated, strict=True)]
-        self._call(whole[0].size, *[a.ctypes.data for a in (*outs, *given)])
+        self._call(whole[0].size, *[address(a) for a in (*outs, *given)])
         return outs
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.codegen.address import address
 from chainrule.codegen.objects import Layout
 from chainrule.codegen.program import Program
 from chainrule.codegen.schedule import Tiled
-from chainrule.codegen.workspace import address, is_number
+from chainrule.codegen.workspace import is_number
 from chainrule.config import KEEP_BYTES
 from chainrule.ir.graph import Equation, Var
 

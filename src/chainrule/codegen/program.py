@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.codegen import jit, kept, threads
+from chainrule.codegen.address import address
 from chainrule.codegen.refused import REFUSALS, first_refusal, refusal
 from chainrule.codegen.schedule import FAULT, Schedule, Tiled
-from chainrule.codegen.workspace import Workspace, address, is_number
+from chainrule.codegen.workspace import Workspace, is_number
 from chainrule.ir.graph import Equation, Graph, Var
 
 if TYPE_CHECKING:

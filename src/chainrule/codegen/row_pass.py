@@ -8,6 +8,7 @@ of a line, the distance of lines, the arrays, the numbers of the row, and where 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from chainrule.codegen.block import REAL, Block, Index, Value, where
 from chainrule.codegen.row_program import NEUTRAL, Layout, Pass, Program
@@ -16,11 +17,13 @@ from chainrule.table.formula import Formula, fold
 
 # Note [Order of a fold]
 # Entries are taken in lines of some vectors: of neighbours in a row where the row lies in order, else of neighbouring
-# rows. Each place of a line has an accumulator. Up to LEAF lines are added one after the other, more are halved, and
-# the sums of the halves added (pairwise summation): the error of a sum of n grows as log n. What is left of a row is a
-# line filled up with neutral entries. In the end the accumulators of one row are added pairwise. The order depends on
-# the sizes alone, so the result is the same on every machine.
-LEAF = 16
+# rows. Each place of a line has an accumulator. Eight lines are added one after the other, four such sums make one of
+# 32 lines, four of these a leaf. More lines than a leaf has are halved, and the sums of the halves added (pairwise
+# summation): the error of a sum of n grows as log n. First halves are of full leaves, so that nearly all loops have
+# one length, and the processor foresees where they end. What is left of a row is a line filled up with neutral
+# entries. In the end the accumulators of one row are added pairwise. The order depends on the sizes alone, so the
+# result is the same on every machine.
+LEAF, PARTS = 128, (32, 8)
 
 
 class Functions:
@@ -59,7 +62,7 @@ class Functions:
             {n: self._number(b, n, j) for n in p.reads(self.program.numbers)} for j in range(layout.width)
         ]
 
-        def body(line: Index, *so_far: Value) -> list[Value]:
+        def add(line: Index, *so_far: Value) -> list[Value]:
             after: list[Value] = []
             for j, mask in enumerate(masks):
                 found = {a: b.load(_at(b, a, line, j), mask) for a in p.reads(self.arrays)} | numbers[j]
@@ -73,7 +76,11 @@ class Functions:
             return after
 
         start = [b.value(NEUTRAL[p.how])] * layout.width if p.fold else []
-        for j, v in enumerate(b.loop_or_none(Index("%lines"), start, body)):
+        if masked and layout.along:  # the one line at the edge
+            folded = add(Index("0"), *start)
+        else:
+            folded = _in_parts(b, p.how, start, add, Index("0"), Index("%lines"), PARTS if p.fold else ())
+        for j, v in enumerate(folded):
             b.store(v, vector(b, "%into", j))
         return [self._head(name), *ended(b)]
 
@@ -104,7 +111,9 @@ class Functions:
             f"  call void @leaf{k}(i64 %lines, i64 %valid, i64 %stride, {here}ptr %numbers, ptr %into)",
             "  ret void",
             "halves:",
-            "  %half = lshr i64 %lines, 1",
+            "  %middle = lshr i64 %lines, 1",
+            f"  %above = add i64 %middle, {LEAF - 1}",
+            f"  %half = and i64 %above, {-LEAF}",
             "  %rest = sub i64 %lines, %half",
             "  %skipped = mul i64 %half, %stride",
             *(f"  %second.{a} = getelementptr {b.real}, ptr %{a}, i64 %skipped" for a in self.arrays),
@@ -112,6 +121,23 @@ class Functions:
             f"  call void @fold{k}(i64 %rest, i64 %valid, i64 %stride, {there}ptr %numbers, ptr %second)",
             *ended(b)[1:],
         ]
+
+
+def _in_parts(
+    b: Block, how: str, start: list[Value], add: Callable[..., list[Value]],
+    first: Index, lines: Index, parts: tuple[int, ...],
+) -> list[Value]:  # fmt: skip
+    """`add` over the lines from the first on: each part from the start, in parts of its own, then all together."""
+
+    def body(k: Index, *so_far: Value) -> list[Value]:
+        line = Index(b.named(f"add i64 {first.name}, {k.name}", k.level), k.level)
+        if not parts:
+            return add(line, *so_far)
+        rest = Index(b.named(f"sub i64 {lines.name}, {k.name}", k.level), k.level)
+        part = _in_parts(b, how, start, add, line, b.limited(rest, parts[0]), parts[1:])
+        return [lower(b, how, x, y) for x, y in zip(so_far, part, strict=True)]
+
+    return b.loop(lines, parts[0] if parts else 1, start, body)
 
 
 def value(b: Block, f: Formula, values: dict[str, Value], memo: dict[tuple, Value]) -> Value:

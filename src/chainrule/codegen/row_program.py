@@ -6,16 +6,18 @@ folds the entries of a row into a number, or writes an array; later passes know 
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.table.formula import Formula, reads
+from chainrule.table.formula import Formula, Symbol, reads
 
 LANES = {8: 8, 4: 16}  # by bytes of an entry; LLVM splits vectors on narrower machines
 WIDTH = 4  # vectors of a line: so many sums wait for each other no longer than for memory
+WIDE = 8  # of rows side by side that are only folded: what registers hold, so that far lines are reached less often
 NEUTRAL = {"add": 0.0, "mul": 1.0, "maximum": -math.inf, "minimum": math.inf}
 
 
@@ -67,6 +69,12 @@ class Program:
         made = (s.fold if isinstance(s, Pass) else s.name for s in self.steps)
         return ("count", *self.columns, *(name for name in made if name))
 
+    @functools.cached_property
+    def width(self) -> int:
+        """Vectors of a line of rows side by side."""
+        (first, *others) = (s for s in self.steps if isinstance(s, Pass))
+        return WIDE if not others and first.writes is None and isinstance(first.of, Symbol) else WIDTH
+
 
 class Layout(NamedTuple):
     """How the rows lie: in order (`along`), or side by side in strips.
@@ -83,10 +91,11 @@ class Layout(NamedTuple):
     narrow: bool
 
     @classmethod
-    def of(cls, dtype: np.dtype, n: int, inner: int) -> Layout:
+    @functools.lru_cache(maxsize=256)
+    def of(cls, dtype: np.dtype, n: int, inner: int, beside: int = WIDTH) -> Layout:
         lanes, along = LANES[dtype.itemsize], inner == 1
-        length = n if along else inner
-        return cls(dtype, along, min(WIDTH, -(-length // lanes)), length < WIDTH * lanes)
+        length, width = (n, WIDTH) if along else (inner, beside)
+        return cls(dtype, along, min(width, -(-length // lanes)), length < width * lanes)
 
     @property
     def lanes(self) -> int:

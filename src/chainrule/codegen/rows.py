@@ -10,7 +10,7 @@ import functools
 from chainrule.codegen import jit
 from chainrule.codegen.block import REAL, Index, Value
 from chainrule.codegen.row_pass import Functions, ended, value, vector
-from chainrule.codegen.row_program import WIDTH, Layout, Pass, Program
+from chainrule.codegen.row_program import Layout, Pass, Program
 from chainrule.codegen.scalar import lower
 
 
@@ -52,7 +52,8 @@ class _Kernel:
 
     def text(self) -> list[str]:
         b, names = self.b, (*self.program.arrays, *self.program.columns)
-        buffers = {"numbers": len(self.program.numbers) * self.each, "into": WIDTH, "edge": WIDTH}
+        width = self.layout.width
+        buffers = {"numbers": len(self.program.numbers) * self.each, "into": width, "edge": width}
         for name, size in buffers.items():
             b.line(f"%{name} = alloca [{size} x {b.types[REAL]}]", 0)
         b.loop(Index("%outer"), 1, [], self._row if self.layout.along else self._strips)

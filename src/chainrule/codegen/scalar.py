@@ -34,8 +34,8 @@ def _power(x: Value, *, n: int) -> Value:
 
 
 def _nan_wins(choose: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:
-    """maximum and minimum: a NaN on either side is the result."""
-    return lambda x, y: where(x != x, x, where(y != y, y, choose(x, y)))
+    """maximum and minimum: a NaN on either side is the result; `choose` takes y unless x is better, so also a NaN."""
+    return lambda x, y: where(x != x, x, choose(x, y))
 
 
 def _number_wins(choose: Callable[[Value, Value], Value]) -> Callable[[Value, Value], Value]:

@@ -50,14 +50,17 @@ def operation(fn: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def quick_first(quick: Callable[[Any], Any]) -> Callable[[F], F]:
-    """An operation that has a quick way for one argument and nothing else; it returns None where it does not apply."""
+_BY_NAME = frozenset({"dim", "keepdim"})  # what quick ways may be given by name
+
+
+def quick_first(quick: Callable[..., Any], by_position: int = 3) -> Callable[[F], F]:
+    """An operation that has a quick way, for so many arguments by position; it returns None where it does not apply."""
 
     def decorate(op: F) -> F:
         @functools.wraps(op)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if len(args) == 1 and not kwargs:
-                out = quick(args[0])
+            if 0 < len(args) <= by_position and (not kwargs or _BY_NAME.issuperset(kwargs)):
+                out = quick(*args, **kwargs)
                 if out is not None:
                     return out
             try:

@@ -9,11 +9,11 @@ from chainrule.errors import ArgumentError
 from chainrule.ops import elementwise as e
 from chainrule.ops.arguments import operation, quick_first
 from chainrule.ops.reduce import inexact, reduced
-from chainrule.quick import whole
+from chainrule.quick import reduction
 from chainrule.table.primitive import TABLE
 
 
-@quick_first(whole(TABLE["norm"]))
+@quick_first(reduction(TABLE["norm"]), by_position=1)
 @operation
 def norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """Vector norm (Σ|x|ᵖ)^(1/p) over `dim`; p 2 or "fro" is the Euclidean one, whose gradient at 0 is 0.

@@ -12,7 +12,7 @@ from chainrule.ops import elementwise as e
 from chainrule.ops import return_types
 from chainrule.ops.arguments import dims, one_dim, operation, quick_first, shape_of
 from chainrule.ops.creation import as_tensor
-from chainrule.quick import whole
+from chainrule.quick import reduction
 from chainrule.table.primitive import TABLE
 from chainrule.tape.modes import no_grad
 from chainrule.tape.promote import is_inexact
@@ -47,14 +47,14 @@ def inexact(name: str, x: Any, dtype: Any = None) -> Any:
     return x
 
 
-@quick_first(whole(TABLE["sum"]))
+@quick_first(reduction(TABLE["sum"]))
 @operation
 def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Sum over the dimensions `dim` (all, if None)."""
     return reduced("sum", numbers(input, dtype), dim, keepdim)
 
 
-@quick_first(whole(TABLE["mean"]))
+@quick_first(reduction(TABLE["mean"]))
 @operation
 def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Mean over the dimensions `dim` (all, if None); of whole numbers with `dtype`, as in torch."""
@@ -79,6 +79,7 @@ def nanmean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = 
     return e.true_divide(total, reduced("sum", e.cast(e.logical_not(missing), x.dtype), dim, keepdim))
 
 
+@quick_first(reduction(TABLE["prod"], one_axis=True))
 @operation
 def prod(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Product along one dimension, or of all entries; its gradient is right with zeros among them."""
@@ -99,6 +100,7 @@ def _not_empty(name: str, x: Any, dim: Any) -> None:
         raise error(f"{name} of no entries", given=f"shape {list(shape)}", fix=fix)
 
 
+@quick_first(reduction(TABLE["amax"]))
 @operation
 def amax(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Largest entry over the dimensions `dim`; k entries that tie share the gradient, 1/k each."""
@@ -106,6 +108,7 @@ def amax(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     return reduced("amax", input, dim, keepdim)
 
 
+@quick_first(reduction(TABLE["amin"]))
 @operation
 def amin(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Smallest entry over the dimensions `dim`; k entries that tie share the gradient, 1/k each."""

@@ -10,12 +10,12 @@ from chainrule.ops import elementwise as e
 from chainrule.ops.arguments import dims, operation, quick_first
 from chainrule.ops.creation import as_tensor
 from chainrule.ops.reduce import reduced
-from chainrule.quick import whole
+from chainrule.quick import reduction
 from chainrule.table.primitive import TABLE
 from chainrule.tape.promote import get_default_dtype, is_inexact
 
 
-@quick_first(whole(TABLE["logsumexp"]))
+@quick_first(reduction(TABLE["logsumexp"]))
 @operation
 def logsumexp(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """ln Σ eˣ over `dim`, without overflow."""

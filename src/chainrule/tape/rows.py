@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.codegen import rows, scans
+from chainrule.codegen.address import address
 from chainrule.codegen.row_program import Layout, Number, Pass, Program
 from chainrule.codegen.scalar import LOWER
 from chainrule.table.formula import Apply, Formula, Param, Symbol, apply, reads
@@ -23,6 +24,7 @@ from chainrule.table.select import where
 from chainrule.transforms.derive import times
 
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
+_TINY = {dtype: np.finfo(dtype).tiny for dtype in _REAL}
 
 
 # --- what is done with each row ------------------------------------------------------------------
@@ -130,12 +132,12 @@ def _lines(shape: tuple[int, ...], axes: tuple[int, ...], order: tuple[int, ...]
 
 def _run(program: Program, at: Lines, dtype: np.dtype, inputs: dict[str, np.ndarray]) -> np.ndarray | None:
     """The result of a program for arrays and columns that lie in order."""
-    compiled = rows.kernel(program, Layout.of(dtype, at.n, at.inner))
+    compiled = rows.kernel(program, Layout.of(dtype, at.n, at.inner, program.width))
     if compiled is None:
         return None
     result = np.empty(at.shape if program.result == "written" else at.each, dtype)
-    given = [inputs[name].ctypes.data for name in (*program.arrays, *program.columns)]
-    compiled.call(at.outer, at.n, at.inner, result.ctypes.data, *given)
+    given = [address(inputs[name]) for name in (*program.arrays, *program.columns)]
+    compiled.call(at.outer, at.n, at.inner, address(result), *given)
     return at.back(result)
 
 
@@ -165,7 +167,8 @@ def value(name: str, values: Sequence[Any], params: dict[str, Any]) -> Any:
 
 def _is_normal(a: np.ndarray) -> bool:
     """Finite and with all digits: a product whose parts leave this range depends on the order of its factors."""
-    return bool(np.all((np.abs(a) >= np.finfo(a.dtype).tiny) & np.isfinite(a)))
+    size = np.abs(a)
+    return bool(((size >= _TINY[a.dtype]) & (size < math.inf)).all())
 
 
 def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool = False) -> Any:
@@ -183,7 +186,7 @@ def _scan(scan: scans.Scan, values: Sequence[Any], *, axis: int, reverse: bool =
         return None
     result = np.empty(at.shape, np.int64 if scan.places else layout.dtype)
     bad = np.zeros(16, layout.dtype)
-    addresses = [v.ctypes.data for v in (result, *given, *([bad] if compiled.fast else []))]
+    addresses = [address(v) for v in (result, *given, *([bad] if compiled.fast else []))]
     compiled.call(at.outer, at.n, at.inner, *addresses)
     return None if np.isnan(bad).any() else at.back(result)
 

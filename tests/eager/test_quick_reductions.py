@@ -1,0 +1,69 @@
+"""Reductions of float64 tensors have a quick way: it is to record what the general way records."""
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.dispatch import bind
+from chainrule.errors import ArgumentError, IndexingError
+from chainrule.table.primitive import TABLE
+from chainrule.tape import kernels
+
+NAMES = ["sum", "mean", "prod", "amax", "amin", "logsumexp"]
+DIMS = [None, 0, 1, -1, (0,), [0, 1]]
+
+
+def by_bind(name, x, dim, keepdim):
+    if name != "prod":
+        axis = (
+            tuple(range(x.dim())) if dim is None else tuple(sorted(d % x.dim() for d in np.atleast_1d(dim)))
+        )
+        return bind(TABLE[name], x, axis=axis, keepdims=keepdim)
+    x = x.reshape(-1) if dim is None else x
+    return bind(
+        TABLE[name], x, axis=0 if dim is None else dim % x.dim(), keepdims=keepdim and dim is not None
+    )
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (2, kernels.LEAST // 2), (kernels.LEAST // 2, 2)], ids=str)
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("dim", DIMS, ids=str)
+@pytest.mark.parametrize("name", NAMES)
+def test_value_gradient_and_record_are_those_of_the_general_way(name, dim, keepdim, shape):
+    if name == "prod" and (np.ndim(dim) or (dim is None and keepdim)):
+        pytest.skip("prod takes one dimension")
+    x = np.random.default_rng(0).uniform(0.99999, 1.00001, shape)
+    results = []
+    for way in (lambda t: getattr(t, name)(dim, keepdim), lambda t: by_bind(name, t, dim, keepdim)):
+        t = cr.tensor(x, requires_grad=True)
+        out = way(t)
+        (out * cr.tensor(np.cos(np.arange(out.numel())).reshape(out.shape))).sum().backward()
+        results.append((out.detach().numpy(), t.grad.numpy(), out.n.p, out.n.params, out.requires_grad))
+    for quick, general in zip(*results, strict=True):
+        np.testing.assert_array_equal(quick, general)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_views_changed_in_place_and_untracked_results(name):
+    base = cr.tensor(np.linspace(1.0, 2.0, 12))
+    rows = base.reshape(3, 4)
+    base += 1.0
+    expected = getattr(np, name, None) or (lambda a, axis: np.log(np.exp(a).sum(axis)))
+    np.testing.assert_allclose(getattr(rows, name)(1).numpy(), expected(rows.numpy(), axis=1), rtol=1e-15)
+    t = cr.tensor(np.ones((3, 4)), requires_grad=True)
+    with cr.no_grad():
+        assert not getattr(t, name)(1).requires_grad
+    assert not getattr(t.detach(), name)(1).requires_grad
+
+
+def test_the_line_is_the_users_also_where_numpy_calls():
+    t = cr.tensor(np.ones((3, 4)), requires_grad=True)
+    for out in (t.sum(1), np.sum(t, axis=1)):
+        assert out.n.source.file == __file__
+
+
+@pytest.mark.parametrize("dim", [2, -3, 1.0, "0"])
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_no_dimension_is_refused(name, dim):
+    with pytest.raises((IndexingError, ArgumentError)):
+        getattr(cr.tensor(np.ones((3, 4))), name)(dim)
