@@ -1,5 +1,6 @@
 """Programs on disk: run without being planned again, to the same bits, and never where something else was planned."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from chainrule.codegen.program import Program
 from chainrule.codegen.schedule import packed, unpacked
 from chainrule.errors import IndexingError
 from chainrule.ir import Graph, Type, Var, parse
+from chainrule.table import TABLE
 from chainrule.testing.fuzz import fuzz_graph
 from chainrule.transforms.reverse import vjp
 from tests.codegen.programs import arguments
@@ -157,6 +159,12 @@ def test_large_constants_are_not_kept(monkeypatch):
     assert kept.name_of(g, {})
     monkeypatch.setattr(kept, "_MOST", 7000)
     assert kept.name_of(g, {}) is None
+
+
+def test_primitives_that_others_registered_are_not_kept(monkeypatch):
+    """Nobody sees when their files change."""
+    monkeypatch.setitem(TABLE, "sin", dataclasses.replace(TABLE["sin"]))
+    assert kept.name_of(parse(TEXTS[0]), {}) is None
 
 
 def test_where_plans_are_verified_all_are_made(monkeypatch, folder):

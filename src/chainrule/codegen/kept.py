@@ -21,7 +21,7 @@ from chainrule import config
 from chainrule.codegen import cache, jit
 from chainrule.codegen.schedule import Schedule, packed, unpacked
 from chainrule.ir.graph import Graph, Var
-from chainrule.table.primitive import TABLE
+from chainrule.table import BUILT_IN
 
 _MOST = 2**20  # bytes of constants: hashing and reading more is no gain
 
@@ -107,7 +107,7 @@ def _described(graph: Graph) -> tuple[Any, ...]:
     ]
     equations = []
     for e in graph.equations:
-        if TABLE.get(e.name) is not e.primitive:
+        if e.primitive not in BUILT_IN:
             raise _NotPlain
         read = [numbers[v] for v in e.inputs]
         reading = e.reading and (e.reading.name, numbers[e.reading.x], _plain_params(e.reading.params))

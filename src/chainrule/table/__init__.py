@@ -21,8 +21,10 @@ from chainrule.table import (
 )
 from chainrule.table.primitive import TABLE, Primitive
 
+BUILT_IN = frozenset(TABLE.values())  # the entries that these files make, whoever registers more
+
 __all__ = [
-    "TABLE", "Primitive", "arithmetic", "bessel", "complex_parts", "composite", "contract", "error_function",
-    "exponential", "gamma", "index", "norm", "reduce", "scan", "select", "shape", "softmax", "sort", "statistics",
-    "trigonometric", "views",
+    "BUILT_IN", "TABLE", "Primitive", "arithmetic", "bessel", "complex_parts", "composite", "contract",
+    "error_function", "exponential", "gamma", "index", "norm", "reduce", "scan", "select", "shape", "softmax",
+    "sort", "statistics", "trigonometric", "views",
 ]  # fmt: skip
