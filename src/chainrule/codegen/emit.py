@@ -13,6 +13,7 @@ from chainrule.codegen.memory import function
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.schedule import Slots
 from chainrule.codegen.steps import Gemm, Kernel, Phase
+from chainrule.codegen.turning import TurningWriter
 from chainrule.ir.graph import Var
 
 _CALLS = 256  # of one function: LLVM takes more than twice as long for one that is twice as long
@@ -106,6 +107,9 @@ class Writer:
         if isinstance(kernel, Gemm):
             assert phase is not None
             return self._new(GemmWriter(self.plan, kernel, phase))[0]
+        if kernel.turns:
+            assert phase is not None
+            return self._new(TurningWriter(self.plan, kernel, phase))[0]
         like = Likeness(self.plan, kernel, phase)
         first = self._known.get(like.key) if like.key is not None else None
         if first is not None:

@@ -41,9 +41,10 @@ class Steps:
         """
         loops, (out,) = kernel.signature(), kernel.outputs
         k = self._open.get(loops, -1)
+        alone = kernel.powers is not None or kernel.turns
         alike = size, len(reads), out.combine  # as far as that is told without looking closer
         if (
-            kernel.powers
+            alone
             or k < self._last_written(reads)
             or not self._has_room(k, alike)
             or not self._fits(k, kernel, reads)
@@ -52,7 +53,7 @@ class Steps:
             self.steps.append(kernel)
             self._sizes[k] = 0
             self._firsts[k] = alike
-            if not kernel.powers:  # they have the loop for themselves
+            if not alone:  # they have the loop for themselves
                 self._open[loops] = k
         else:
             other = self.steps[k]

@@ -96,6 +96,18 @@ class Places:
             return any(self.axis.dim(v) in c for v, c in zip(e.inputs, e.params["contract"], strict=True))
         return False
 
+    def is_turned(self, e: Equation) -> bool:
+        """Whether an equation is a copy of rows to tiles, or back, of which some neighbours are taken at once."""
+        if e.name != "cast" or e in self.calls:
+            return False
+        (x,), (out,) = e.inputs, e.outs
+        return (
+            x.dtype == out.dtype == self.dtype
+            and self.axis.dim(out) not in (None, len(out.shape) - 1)
+            and out.shape[-1] % 2 == 0
+            and (self.is_array(x) or x in self.places) != (out in self.places)
+        )
+
     def _elsewhere(self, e: Equation) -> list[Var]:
         """Values along the samples that an equation reads at other samples than its own: they are whole before it."""
         if e in self.calls or self.sums_samples(e):
@@ -146,6 +158,7 @@ class Places:
         for e in [e for e in self.graph.equations if e in self.products]:
             self._place_product(e)
         uses, length = self._uses(self.graph.equations), Lengths(self.places)
+        self._place_turned(uses)
         self._place_for_others(uses)
         for e in self.graph.equations:
             v = e.outs[0]
@@ -169,6 +182,17 @@ class Places:
         self._find_roots()
         for p in range(max(self.ready.values(), default=0) + 1):
             self._place_tiles(p)
+
+    def _place_turned(self, uses: Mapping[Var, Sequence[tuple[Equation, bool]]]) -> None:
+        """Tiles for what is copied from rows, unless only BLAS reads it, which reads rows as well, and for results."""
+        for e in self.graph.equations:
+            if not self.is_turned(e):
+                continue
+            (x,), (out,) = e.inputs, e.outs
+            if out in self.places:
+                self._tile(x)
+            elif any(r not in self.products for r, _ in uses.get(out, ())):
+                self._tile(out)
 
     def _place_for_others(self, uses: Mapping[Var, Sequence[tuple[Equation, bool]]]) -> None:
         """An array for what is along the samples and read by what is not, or for what that is computed from."""

@@ -132,6 +132,7 @@ class Plan(Places):
         if sums and len(out.factors) == 1 and v.dtype == self.dtype:
             kernel.guard = rare_condition(self, *out.factors[0])
         if out.combine is None:
+            kernel.turns = phase is not None and self.is_turned(e)
             kernel.powers = consecutive_powers(self, e, out.idx, inner[0] if inner else None)
         return kernel
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import numpy as np
 
@@ -19,31 +19,38 @@ _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 
 
 def staged(graph: Graph, dtype: np.dtype, calls: Container[Equation], axis: SampleAxis) -> Graph:
-    """The graph in which arrays whose samples do not lie next to each other are read through a copy.
+    """The graph in which arrays whose samples do not lie next to each other are read, and written, through a copy.
 
-    The copy is an equation like others: kept in the tiles where it is read repeatedly, inlined if not.
+    Copies are equations like others. Results that others read, too, that are views, or that BLAS writes, have none.
     """
+    apart = lambda v: axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype
     arrays = [*graph.inputs, *graph.constants, *(v for e in graph.equations if e in calls for v in e.outs)]
-    apart = {v for v in arrays if axis.dim(v) not in (None, len(v.shape) - 1) and v.dtype == dtype}
-    if not apart:
+    read = {v for v in arrays if apart(v)}
+    outputs = set(graph.outputs)
+    others_read = {v for e in graph.equations for v in e.inputs}
+    written = {
+        v
+        for e in graph.equations
+        for v in e.outs
+        if v in outputs and v not in others_read and apart(v)
+        and not (e in calls or is_view(e) or is_adding(e) or axis.is_product(e))
+    }  # fmt: skip
+    if not read and not written:
         return graph
     copies: dict[Var, Var] = {}
-    staged = Graph(graph.inputs, (), graph.outputs, graph.constants)
+    staged = Graph(graph.inputs, (), (), graph.constants)
 
-    def copy(v: Var) -> None:
-        if v in apart:
-            copies[v] = staged.emit("cast", v, dtype=dtype)
+    def copy(variables: Iterable[Var]) -> None:
+        copies.update((v, staged.emit("cast", v, dtype=dtype)) for v in variables)
 
-    for v in (*graph.inputs, *graph.constants):
-        copy(v)
+    copy(v for v in (*graph.inputs, *graph.constants) if v in read)
     for e in graph.equations:
         # BLAS reads rows as well as columns.
         others = e.inputs if e in calls or axis.is_product(e) else axis.elsewhere(e)
         inputs = tuple([v if v in others else copies.get(v, v) for v in e.inputs])
         staged.equations.append(Equation(e.primitive, inputs, e.params, e.outs, e.source, e.reading))
-        if e in calls:
-            for v in e.outs:
-                copy(v)
+        copy(v for v in e.outs if v in read or v in written)
+    staged.outputs = [copies[v] if v in written else v for v in graph.outputs]
     return staged
 
 

@@ -48,6 +48,8 @@ class Kernel:
         Truth values without which nothing is added to any output: vectors in which none holds are passed over.
     powers
         The only output is a row of powers: its loop is the innermost one.
+    turns
+        The only output is a copy from rows to tiles, or back (turning.py).
     """
 
     axes: tuple[Axis, ...]
@@ -56,6 +58,7 @@ class Kernel:
     outputs: list[Output] = field(default_factory=list)
     guard: Read | None = None
     powers: Powers | None = None
+    turns: bool = False
 
     def multiplies(self, made: Mapping[Var, Equation]) -> bool:
         """Whether products of matrices are most of the work: then wide vectors keep the multipliers busy."""

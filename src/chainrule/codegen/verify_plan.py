@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from chainrule.codegen.computed import counts_along
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Call, Gemm, Kernel, Output, Phase
 from chainrule.codegen.views import FLAT, Axis, Terms, strides
@@ -151,7 +152,7 @@ class _Verifier:
         if where is None:
             return False
         if idx[:1] != (FLAT,):
-            return idx[where] == (samples, 1, 0)
+            return idx[where] == (samples, 1, 0) and not counts_along(idx[:where] + idx[where + 1 :], samples)
         apart = strides(v.shape)[where]
         every = apart * v.shape[where]  # whole rounds through the samples lead to the same one
         first = last = 0
