@@ -65,6 +65,19 @@ def test_samples_that_read_other_samples_wait_for_them(name, order):
     check(derivative(cr.graph_of(CROSSING[name], x), order), [x], rtol=1e-10, least=1e-3, tile=32)
 
 
+@pytest.mark.parametrize("f", [cr.isfinite, cr.isnan, cr.isinf, cr.signbit])
+def test_truth_values_of_a_tile_of_one_sample(f):
+    """A column of the result: NumPy 2.4.6 writes there wrongly when it is asked to."""
+    x = np.random.default_rng(0).normal(size=(65, 65)).astype(np.float32)
+    expected = {cr.isfinite: np.isfinite, cr.isnan: np.isnan, cr.isinf: np.isinf, cr.signbit: np.signbit}[f](
+        x
+    )
+    g = cr.graph_of(lambda x: (f(x), cr.sin(x).sum(1)), x)
+    for engine in ENGINES:
+        for _ in range(5):
+            np.testing.assert_array_equal(engine(g, tile=64)([x])[0], expected)
+
+
 @needs_llvm
 def test_a_wrong_digit_is_caught(monkeypatch):
     """What rounding explains is far less than a relative error of 1e-9."""

@@ -89,6 +89,11 @@ def test_other_sums_stay(f):
     assert hoist(g) is g
 
 
+def test_empty_products():
+    g = cr.graph_of(lambda a, b: (a @ b).sum(-1), np.ones((9, 0)), np.ones((0, 40)))
+    np.testing.assert_array_equal(evaluate(hoist(g), np.ones((9, 0)), np.ones((0, 40)))[0], np.zeros(9))
+
+
 def test_a_long_chain_of_additions_is_left_alone():
     def f(a, b, c):
         total = a @ b

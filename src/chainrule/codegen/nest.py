@@ -125,7 +125,9 @@ class Nest:
     def _store(self, o: Output) -> None:
         e = self.plan.made[o.var]
         into = self._place(o)
-        if isinstance(e.primitive.value, np.ufunc) and not is_view(e):
+        # NumPy 2.4 writes what isfinite and its like find into a column of a matrix to other entries.
+        writes = isinstance(e.primitive.value, np.ufunc) and o.var.dtype.kind != "b"
+        if writes and not is_view(e):
             args = [self.pull(v, idx) for v, idx in operands(e, o.idx)]
             self._emit(functools.partial(_into, e.primitive.value), (into, *args), frozenset())
         else:

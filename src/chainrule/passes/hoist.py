@@ -96,7 +96,8 @@ class _Hoist:
         side, dims = _summed_dims(e, axis)
         fixed, summed = e.inputs[1 - side], e.inputs[side]
         count = math.prod([summed.shape[k] for k in dims])
-        rows = fixed.type.size // math.prod(fixed.shape[k] for k in _shared(e, 1 - side))
+        shared = _shared(e, 1 - side)
+        rows = math.prod([n for k, n in enumerate(fixed.shape) if k not in shared])
         if not dims or count < _SUMMED or rows < _ROWS:
             return None
         emit, over = self.emit, {"axis": tuple(dims), "keepdims": False}
