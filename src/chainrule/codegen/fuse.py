@@ -71,9 +71,7 @@ class Steps:
         """
         if k < 0:
             return False
-        most = (
-            MOST if self.steps[k].vector else 2 * MOST
-        )  # operations on plain numbers are short beside a call
+        most = MOST if self.steps[k].vector else 2 * MOST  # one on plain numbers is short beside a call
         return self._sizes[k] <= most // 2 or (self._sizes[k] <= most and self._firsts[k] != alike)
 
     def _last_written(self, reads: Reads) -> int:

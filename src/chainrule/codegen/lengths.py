@@ -30,8 +30,10 @@ class Lengths:
 
     def add(self, e: Equation) -> bool:
         """Note an equation, after those that it reads; whether that is too much."""
-        inlined = {v for v in e.inputs if not any(v in k for k in self._kept)}
-        length = min(LONG, sum(self._of.get(v, 0) for v in inlined)) + length_of(e)
+        inlined = set(e.inputs)
+        for kept in self._kept:
+            inlined = {v for v in inlined if v not in kept}
+        length = min(LONG, sum([self._of.get(v, 0) for v in inlined])) + length_of(e)
         self._of.update(dict.fromkeys(e.outs, length))
         return length > LONG
 

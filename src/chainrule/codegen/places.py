@@ -74,6 +74,7 @@ class Places:
         self.graph = graph
         self.calls = {e: r for e in graph.equations if (r := why_called(e, self.dtype)) is not None}
         self.axis = SampleAxis(graph, self.calls, long)
+        self._summing = {e for e in graph.equations if self.axis.extent and self._sums(e)}
 
     # --- what is known of a value ------------------------------------------------------------------
 
@@ -86,6 +87,10 @@ class Places:
 
     def sums_samples(self, e: Equation) -> bool:
         """Whether an equation reduces over the samples."""
+        return e in self._summing
+
+    def _sums(self, e: Equation) -> bool:
+        """The same, found out."""
         if e in self.calls or self.is_tiled(e.outs[0]) or is_view(e):
             return False
         if is_adding(e):
@@ -110,7 +115,7 @@ class Places:
 
     def _elsewhere(self, e: Equation) -> list[Var]:
         """Values along the samples that an equation reads at other samples than its own: they are whole before it."""
-        if e in self.calls or self.sums_samples(e):
+        if not self.axis.extent or e in self.calls or self.sums_samples(e):
             return []
         return [v for v in self.axis.elsewhere(e) if not self.is_array(v)]
 
@@ -312,19 +317,21 @@ class Places:
 
     def behind(self, v: Var) -> Var:
         """The value that a chain of views looks at."""
-        return self.behind_read((v, identity([Axis(n) for n in v.shape])))[0]
+        while (e := self._looking(v)) is not None:
+            v = e.inputs[0]
+        return v
 
     def behind_read(self, read: Read) -> Read:
         """The value that a chain of views looks at, and at which entry."""
         v, idx = read
-        while (
-            v in self.made
-            and is_view(self.made[v])
-            and self.made[v] not in self.calls
-            and v not in self.places
-        ):
-            ((v, idx),) = operands(self.made[v], idx)
+        while (e := self._looking(v)) is not None:
+            ((v, idx),) = operands(e, idx)
         return v, idx
+
+    def _looking(self, v: Var) -> Equation | None:
+        """The view that a value is, if it is one and has no memory of its own."""
+        e = self.made.get(v)
+        return e if e is not None and is_view(e) and e not in self.calls and v not in self.places else None
 
     def _place_tiles(self, p: int) -> None:
         """What is kept in the tiles of phase p: seen backwards from what the phase must produce."""

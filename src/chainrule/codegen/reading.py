@@ -15,6 +15,7 @@ SEARCHES = {
     "argmax": "gt",
     "argmin": "lt",
 }  # the place of the first entry that is greater, or less, than the others
+_LOOPS = frozenset({*REDUCTIONS, *SEARCHES, "dot_general"})
 _FEW_SEARCHES = 16  # of one entry after the other, where NumPy's are quicker: they look at several at once
 
 Read = tuple[Var, Terms]
@@ -57,7 +58,7 @@ def _reads_truth(e: Equation) -> bool:
 
 def has_loops(e: Equation) -> bool:
     """Whether an entry is computed from many, in a loop."""
-    return e.name in REDUCTIONS or e.name in SEARCHES or e.name == "dot_general"
+    return e.name in _LOOPS
 
 
 def real_dtype(graph: Graph) -> np.dtype:
@@ -118,6 +119,8 @@ def _flat(e: Equation, idx: Terms) -> Terms:
 
 def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
     """Which entries of its inputs entry `idx` of an equation reads; reductions read along loops of their own."""
+    if e.primitive.kind == "elementwise":
+        return [(v, idx) for v in e.inputs]
     if is_view(e):
         moved = through(e, idx)
         assert moved is not None
@@ -137,6 +140,8 @@ def operands(e: Equation, idx: Terms) -> list[tuple[Var, Terms]]:
 
 def times_read(e: Equation, v: Var) -> int:
     """How often an equation reads entries of an input."""
+    if e.primitive.kind == "elementwise":
+        return e.outs[0].type.size
     if indexing.is_adding(e):
         return e.inputs[0].type.size
     if not indexing.is_moving(e):

@@ -15,6 +15,8 @@ from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.passes.cost import operations
 
+Dim = tuple[Var, int]  # of a value, by number
+
 _PRODUCT = 256  # entries of a matrix from which BLAS is quicker than a loop
 
 
@@ -62,24 +64,25 @@ class SampleAxis:
     """
 
     def __init__(self, graph: Graph, calls: Container[Equation], long: int) -> None:
-        self._long = long
-        self._parent: dict[tuple[Var, int], tuple[Var, int]] = {}
+        self.extent = 0
+        self._dims: dict[Var, int] = {}
+        self._long = max(long, 2)
+        if all(n < self._long for v in _values(graph) for n in v.shape):
+            return
+        self._parent: dict[Dim, Dim] = {}
         # What is added up entry by entry is an array: where it is read it goes along with nothing.
         self._alone = {e.outs[0] for e in graph.equations if is_adding(e)}
         for e in graph.equations:
             if e not in calls:
                 for a, b in _ties(e):
                     if a[0] not in self._alone and b[0] not in self._alone:
-                        self._parent[self._root(a)] = self._root(b)
-        self._dims: dict[Var, int] = {}
-        self.extent = 0
-        best = self._heaviest(graph, calls)
-        if best is None:
-            return
-        for v in _values(graph):
-            for k, n in enumerate(v.shape):
-                if n > 1 and self._root((v, k)) == best:
-                    self._dims[v], self.extent = k, n
+                        self._parent[self._root(b)] = self._root(a)  # what is made later: ways stay short
+        classes = self._classes(graph)
+        best = self._heaviest(graph, calls, classes)
+        for v, found in classes.items():
+            for r, k in found:
+                if r == best:
+                    self._dims[v], self.extent = k, v.shape[k]
 
     def dim(self, v: Var) -> int | None:
         """Which dimension of a value is along the samples."""
@@ -87,7 +90,7 @@ class SampleAxis:
 
     def is_product(self, e: Equation) -> bool:
         """Whether BLAS computes an equation on tiles: a product of matrices, and of some size."""
-        if e.name != "dot_general":
+        if e.name != "dot_general" or not self.extent:
             return False
         _, free_x, free_y, contracted = dot_axes(e)
         if len(free_x) != 1 or len(free_y) != 1 or len(contracted) != 1:
@@ -109,8 +112,10 @@ class SampleAxis:
         Or at a place that depends on the number of the sample, as on a diagonal: tiles count their own samples.
         """
         (out,) = e.outs
-        axes = [Axis(n) for n in out.shape]
         where = self.dim(out)
+        if e.primitive.kind == "elementwise":
+            return [v for v in e.inputs if self.dim(v) not in (None, where)]
+        axes = [Axis(n) for n in out.shape]
         if e.name == "reshape" and not is_view(e):
             x = e.inputs[0]
             kept = where is not None and ((x, self.dim(x)), (out, where)) in _kept_dimensions(e)
@@ -123,7 +128,7 @@ class SampleAxis:
             and (idx[k] != (along, 1, 0) or counts_along(idx[:k] + idx[k + 1 :], along))
         ]
 
-    def _root(self, d: tuple[Var, int]) -> tuple[Var, int]:
+    def _root(self, d: Dim) -> Dim:
         """The representative of a class; the way there becomes shorter each time it is gone."""
         parent = self._parent
         while (up := parent.get(d, d)) != d:
@@ -131,27 +136,35 @@ class SampleAxis:
             d = top
         return d
 
-    def _heaviest(self, graph: Graph, calls: Container[Equation]) -> tuple[Var, int] | None:
-        """The class of dimensions that takes part in most of the work, once in each value."""
-        weights: dict[tuple[Var, int], list[int]] = {}
-        twice = set()
+    def _classes(self, graph: Graph) -> dict[Var, list[tuple[Dim, int]]]:
+        """Values with long dimensions: the class of each of these, and which it is."""
+        found = {}
         for v in _values(graph):
-            roots = [self._root((v, k)) for k, n in enumerate(v.shape) if n >= self._long]
+            long = [(self._root((v, k)), k) for k, n in enumerate(v.shape) if n >= self._long]
+            if long:
+                found[v] = long
+        return found
+
+    def _heaviest(
+        self, graph: Graph, calls: Container[Equation], classes: dict[Var, list[tuple[Dim, int]]]
+    ) -> Dim | None:
+        """The class of dimensions that takes part in most of the work, once in each value."""
+        weights: dict[Dim, list[int]] = {}
+        twice = set()
+        for found in classes.values():
+            roots = [r for r, _ in found]
             twice.update(r for r in roots if roots.count(r) > 1)
             for r in roots:
                 weights.setdefault(r, [0, 0, 0])
         for e in graph.equations:
             if e in calls:
                 continue
-            for r in {self._root((v, k)) for v in (*e.inputs, *e.outs) for k in range(len(v.shape))}:
-                if r in weights:
-                    weights[r][0] += operations(e)
+            for r in {r for v in (*e.inputs, *e.outs) for r, _ in classes.get(v, ())}:
+                weights[r][0] += operations(e)
         for v in graph.inputs:
-            for k in range(len(v.shape)):
-                r = self._root((v, k))
-                if r in weights:
-                    weights[r][1] += 1
-                    weights[r][2] += k == len(v.shape) - 1
+            for r, k in classes.get(v, ()):
+                weights[r][1] += 1
+                weights[r][2] += k == len(v.shape) - 1
         usable = [r for r in weights if r not in twice and r[0] not in self._alone]
         return max(usable, key=weights.__getitem__, default=None)
 
@@ -163,15 +176,18 @@ def _values(graph: Graph) -> Iterator[Var]:
         yield from e.outs
 
 
-def _ties(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
+def _ties(e: Equation) -> Iterator[tuple[Dim, Dim]]:
     """Dimensions that an equation lets go along with each other: entry i of one meets entry i of the other."""
     (out,) = e.outs
+    if e.primitive.kind == "elementwise":
+        yield from (((v, k), (out, k)) for v in e.inputs for k in range(len(out.shape)))
+        return
     axes = [Axis(n) for n in out.shape]
     if e.name == "reshape" and not is_view(e):
         yield from _kept_dimensions(e)
         return
     of = {a: k for k, a in enumerate(axes)}
-    contracted: dict[Axis, list[tuple[Var, int]]] = {}
+    contracted: dict[Axis, list[Dim]] = {}
     for v, idx in operands(e, identity(axes)):
         for k, (axis, step, offset) in enumerate(idx):
             if not isinstance(axis, Axis) or v.shape[k] != axis.extent or step != 1 or offset != 0:
@@ -184,7 +200,7 @@ def _ties(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
         yield from itertools.pairwise(ends)
 
 
-def _kept_dimensions(e: Equation) -> Iterator[tuple[tuple[Var, int], tuple[Var, int]]]:
+def _kept_dimensions(e: Equation) -> Iterator[tuple[Dim, Dim]]:
     """Dimensions that a change of shape leaves alone: as many entries before them on both sides."""
     (x,), (out,) = e.inputs, e.outs
     before = {(math.prod(x.shape[:k]), n): k for k, n in enumerate(x.shape) if n > 1}

@@ -125,11 +125,14 @@ def through(e: Equation, idx: Terms) -> Terms | None:
     return VIEWS[e.name](e, idx)
 
 
+_ALWAYS = frozenset({"broadcast", "transpose", "flip", "alias", "detach"})  # index maps, whatever the shapes
+
+
 def is_view(e: Equation) -> bool:
     """Whether the equation only moves entries, by an index map."""
     if e.name not in VIEWS or e.primitive.kind != "array":  # of another kind: see indexing.py
         return False
-    return through(e, identity([Axis(n) for n in e.outs[0].shape])) is not None
+    return e.name in _ALWAYS or through(e, identity([Axis(n) for n in e.outs[0].shape])) is not None
 
 
 def strides(shape: Sequence[int]) -> tuple[int, ...]:

@@ -51,7 +51,7 @@ class Equation:
         (table/composite.py): `(name, variable, params)`. The value is that of `primitive`.
     """
 
-    __slots__ = ("inputs", "outs", "params", "primitive", "reading", "source")
+    __slots__ = ("inputs", "name", "outs", "params", "primitive", "reading", "source")
 
     def __init__(
         self,
@@ -63,11 +63,7 @@ class Equation:
         reading: Reading | None = None,
     ) -> None:
         self.primitive, self.inputs, self.params, self.outs = primitive, inputs, params, outs
-        self.source, self.reading = source, reading
-
-    @property
-    def name(self) -> str:
-        return self.primitive.name
+        self.source, self.reading, self.name = source, reading, primitive.name
 
     @property
     def reads(self) -> tuple[Var, ...]:
