@@ -159,3 +159,36 @@ def test_numbers_and_empty_tensors_are_sorted(shape):
     values, places = cr.sort(cr.zeros(*shape))
     assert values.shape == places.shape == shape
     assert places.dtype == cr.int64
+
+
+def _line(rng, kind, shape):
+    """Long lines: different entries, few different ones, NaN among them, sorted either way, zeros of both signs."""
+    x = rng.normal(size=shape)
+    if kind == "ties":
+        return np.round(x, 1)
+    if kind in ("some NaN", "many NaN"):
+        return np.where(rng.random(shape) < (1e-3 if kind == "some NaN" else 0.6), np.nan, x)
+    if kind == "zeros":
+        return np.where(
+            rng.random(shape) < 0.4, rng.choice([0.0, -0.0], shape), np.where(x > 3.5, np.inf, -abs(x))
+        )
+    return np.sort(x)[..., :: -1 if kind == "falling" else 1] if kind in ("rising", "falling") else x
+
+
+@pytest.mark.parametrize("kind", ["different", "ties", "some NaN", "many NaN", "zeros", "rising", "falling"])
+@pytest.mark.parametrize("k", [1, 10, 300])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_the_best_of_long_lines_are_the_first_of_all_in_order(dtype, k, kind):
+    rng = np.random.default_rng(k)
+    if dtype == np.int64 and "NaN" in kind:
+        pytest.skip("whole numbers are no NaN")
+    x = _line(rng, kind, (2, 40_001))
+    x = np.clip(100 * x, -900, 900).astype(dtype) if dtype == np.int64 else x.astype(dtype)
+    lasting = np.where(x != x, np.inf, x), x != x  # NaN is larger than inf
+    for largest in (True, False):
+        keys = [-v.astype(float) for v in lasting] if largest else lasting
+        order = np.stack([np.lexsort((a, b)) for a, b in zip(*keys, strict=True)])[:, :k]
+        for v, axis in ((x, 1), (x.T, 0)):
+            found = TABLE["argtopk"].value(v, axis=axis, k=k, largest=largest)
+            np.testing.assert_array_equal(found, order if axis else order.T)
+            assert found.dtype == np.int64

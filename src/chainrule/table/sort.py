@@ -75,8 +75,44 @@ def _nth(x: Any, n: int, axis: int) -> Any:
     return np.argmax(seen == n - np.sum(less, axis, keepdims=True) + 1, axis, keepdims=True)
 
 
+# Note [Candidates]
+# The k-th best of the bests of some blocks is no better than the k-th best entry: k blocks have one that is as good. So
+# the k best entries, and all that tie with them, are among those as good as this bound: mostly few more than k.
+_BLOCKS = 1024
+
+
+def _candidates(line: Any, k: int, largest: bool) -> Any:
+    """Places, in order, of entries of a line among which its k best are; None if these are too many to gain by it."""
+    blocks = max(_BLOCKS, 4 * k)
+    size = len(line) // blocks
+    best = np.maximum if largest else np.fmin  # a NaN is larger than any number
+    bests = best.reduce(line[: blocks * size].reshape(blocks, size), 1)
+    n = blocks - k if largest else k - 1
+    bound = np.partition(bests, n)[n]
+    if bound != bound:
+        return None
+    places = np.flatnonzero(~(line < bound) if largest else line <= bound)
+    return places if 8 * len(places) <= len(line) else None
+
+
+def _argtopk_by_lines(x: Any, k: int, largest: bool) -> Any:
+    """Places of the k best of long lines that lie along the last axis; None if some line has too many candidates."""
+    found = np.empty((*x.shape[:-1], k), INT)
+    for at in np.ndindex(x.shape[:-1]):
+        line = np.ascontiguousarray(x[at])
+        places = _candidates(line, k, largest)
+        if places is None:
+            return None
+        found[at] = places[_argtopk(line[places], k=k, axis=0, largest=largest)]
+    return found
+
+
 def _argtopk(x: Any, *, k: int, axis: int, largest: bool) -> Any:
     n = x.shape[axis]
+    if n >= 16 * max(_BLOCKS, 4 * k) and k:
+        found = _argtopk_by_lines(np.moveaxis(x, axis, -1), k, largest)
+        if found is not None:
+            return np.moveaxis(found, -1, axis)
     if k == 0 or k > n // 8 or n < 64:
         return np.take(_argsort(x, axis=axis, descending=largest), range(k), axis)
     x = np.moveaxis(x, axis, -1)
