@@ -7,6 +7,7 @@ what is added counts each time.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -283,7 +284,8 @@ def _grouped(reduction: Callable[..., Any]) -> Callable[..., Any]:
     def reduce(x: Any, v: Any, key: Any, places: Any, include_self: bool) -> Any:
         stays = _stays(x, places, include_self)
         member = np.concatenate([stays, x.numel() + np.arange(places.size)])
-        return _reduced(x, v, member, np.concatenate([stays, places.reshape(-1)]), reduction)
+        pool = cat([x.reshape(-1), v.reshape(-1)])
+        return _reduced(pool, x.shape, member, np.concatenate([stays, places.reshape(-1)]), reduction)
 
     return reduce
 
@@ -301,17 +303,20 @@ def _extreme(at: Callable[..., Any], reduction: Callable[..., Any]) -> Callable[
             best[goes_to[::-1]] = sent[::-1]  # one of those that are sent there
         with quiet():
             at(best, goes_to, sent)
-        wins = [_as_good(numbers, best[k]) for numbers, k in ((entries[stays], stays), (sent, goes_to))]
-        stays, winners = stays[wins[0]], np.flatnonzero(wins[1])
-        member = np.concatenate([stays, x.numel() + winners])
-        return _reduced(x, v, member, np.concatenate([stays, goes_to[winners]]), reduction)
+        stays = stays[_as_good(entries[stays], best, stays)]
+        winners = np.flatnonzero(_as_good(sent, best, goes_to))
+        pool = cat([_picked(x.reshape(-1), stays), _picked(v.reshape(-1), winners)])
+        member = np.arange(stays.size + winners.size)
+        return _reduced(pool, x.shape, member, np.concatenate([stays, goes_to[winners]]), reduction)
 
     return reduce
 
 
-def _as_good(numbers: Any, best: Any) -> Any:
-    """Which numbers are the best ones; all where that is NaN, as none of them decides then."""
-    return (numbers == best) | (best != best)
+def _as_good(numbers: Any, best: Any, places: Any) -> Any:
+    """Which numbers are the best of their places; all where that is NaN, as none of them decides then."""
+    good = numbers == best.take(places)
+    nan = best != best
+    return good | nan[places] if nan.any() else good
 
 
 def _stays(x: Any, places: Any, include_self: bool) -> Any:
@@ -322,9 +327,9 @@ def _stays(x: Any, places: Any, include_self: bool) -> Any:
     return np.flatnonzero(stays)
 
 
-def _reduced(x: Any, v: Any, member: Any, goes_to: Any, reduction: Callable[..., Any]) -> Any:
-    """Entries `member` of x and v, reduced at the places they go to: those of equally many, as the rows of a matrix."""
-    pool, n = cat([x.reshape(-1), v.reshape(-1)]), x.numel()
+def _reduced(pool: Any, shape: Any, member: Any, goes_to: Any, reduction: Callable[..., Any]) -> Any:
+    """Entries `member` of the pool, reduced at the places they go to: those of equally many as rows of a matrix."""
+    n = math.prod(shape)
     count = np.bincount(goes_to, minlength=n)
     alone = count[goes_to] == 1
     picked, rows = [_picked(pool, member[alone])], [goes_to[alone]]
@@ -338,7 +343,7 @@ def _reduced(x: Any, v: Any, member: Any, goes_to: Any, reduction: Callable[...,
         rows.append(row)
     back = np.empty(n, np.int64)
     back[np.concatenate(rows)] = np.arange(n)
-    return _picked(cat(picked), back).reshape(x.shape)
+    return _picked(cat(picked), back).reshape(shape)
 
 
 def _picked(x: Any, places: Any) -> Any:
