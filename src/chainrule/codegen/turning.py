@@ -16,7 +16,11 @@ from chainrule.codegen.steps import Kernel, Phase
 from chainrule.codegen.views import Axis
 
 _REGISTER = 64  # bytes; LLVM splits them on narrower machines
-_TOGETHER = 4  # neighbours of a sample that are taken at once
+_TOGETHER = (
+    4,
+    2,
+    1,
+)  # neighbours of a sample that are taken at once: as many fours as there are, then the rest
 
 
 class TurningWriter(Addresses):
@@ -31,14 +35,12 @@ class TurningWriter(Addresses):
         self.to_tile = self.in_tile(o.var)
         written: Read = (o.var, o.idx)
         self.rows, self.columns = (read, written) if self.to_tile else (written, read)
-        self.width = _TOGETHER if self.entries.extent % _TOGETHER == 0 else 2
 
     def lines(self) -> list[str]:
         """The body of the function."""
-        samples, entries = self.samples, self.entries
+        samples = self.samples
         assert samples is not None
-        turns = lambda: self._along(entries, str(entries.extent), self.width, self._turn)
-        then = lambda: self._along(samples, "%len", self.b.lanes, turns)
+        then = lambda: self._along(samples, "%len", self.b.lanes, self._turn_all)
         for axis in reversed(self.outer):
             then = lambda axis=axis, then=then: self._along(axis, str(axis.extent), 1, then)  # type: ignore[misc]
         then()
@@ -52,9 +54,22 @@ class TurningWriter(Addresses):
 
         self.b.loop(Index(stop), step, [], body)
 
-    def _turn(self) -> None:
+    def _turn_all(self) -> None:
+        """All entries of some samples."""
+        most, *fewer = _TOGETHER
+        end = self.entries.extent
+        done = end // most * most
+        if done:
+            self._along(self.entries, str(done), most, lambda: self._turn(most))
+        for n in fewer:
+            if end - done >= n:
+                self.at[self.entries] = Index(str(done))
+                self._turn(n)
+                done += n
+
+    def _turn(self, n: int) -> None:
         """Some neighbours of some samples."""
-        b, n, level = self.b, self.width, len(self.b.levels) - 1
+        b, level = self.b, len(self.b.levels) - 1
         rows = [self._row(r) for r in range(b.lanes)]
         columns = [self._column(k) for k in range(n)]
         load = lambda count, at: b.named(f"load {_type(b, count)}, ptr {at}, align {b.bits // 8}", level)
@@ -63,7 +78,7 @@ class TurningWriter(Addresses):
                 b.line(f"store {_type(b, b.lanes)} {v}, ptr {at}, align {b.bits // 8}", level)
             return
         for r, v in enumerate(turned(b, [load(b.lanes, c) for c in columns], b.lanes)):
-            self._store_row(r, v, rows[r])
+            self._store_row(r, f"{_type(b, n)} {v}", rows[r])
 
     def _row(self, r: int) -> str:
         """Where the neighbours of sample r of the vector begin; instead of what is no sample that of the last one."""
@@ -85,12 +100,12 @@ class TurningWriter(Addresses):
         return b.named(f"getelementptr {b.real}, ptr {address.name}, i64 {k * stride}", address.level)
 
     def _store_row(self, r: int, v: str, at: str) -> None:
-        b, t, level = self.b, _type(self.b, self.width), len(self.b.levels) - 1
+        b, level = self.b, len(self.b.levels) - 1
+        store = lambda level: b.line(f"store {v}, ptr {at}, align {b.bits // 8}", level)
         if not self._may_end(r):
-            return b.line(f"store {t} {v}, ptr {at}, align {b.bits // 8}", level)
+            return store(level)
         left = self._left()
-        inside = b.named(f"icmp sge i64 {left.name}, {r}", left.level)
-        return b.when(inside, lambda: b.line(f"store {t} {v}, ptr {at}, align {b.bits // 8}", level + 1))
+        return b.when(b.named(f"icmp sge i64 {left.name}, {r}", left.level), lambda: store(level + 1))
 
     def _may_end(self, r: int) -> bool:
         """Whether lane r can lie behind the last sample."""
