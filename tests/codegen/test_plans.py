@@ -89,7 +89,7 @@ def test_a_tile_that_is_read_after_its_phase_is_stopped():
 
 
 def test_a_sum_that_is_read_in_its_own_phase_is_stopped():
-    plan = plan_of(standardised, (100, 3))
+    plan = plan_of(standardised, (100,))
     first, *rest = phases(plan)
     for phase in rest:
         first.kernels += phase.kernels
