@@ -1,17 +1,19 @@
 """Running sums and products, and linear recurrences along the rows of an array, compiled.
 
 Rows side by side go through as vectors, each lane in order. A row that lies in order is one chain of dependent steps;
-sums of it are made eight at a time (Note [Sums in steps of a vector]).
+sums of it are made eight at a time (Note [Sums in steps of a vector]), extremes where an entry is better than before.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.codegen import jit
-from chainrule.codegen.block import REAL, Block, Index, Value, fma, where
+from chainrule.codegen.block import REAL, TRUTH, Block, Index, Value, fma, literal, where
 from chainrule.codegen.row_pass import ended
 from chainrule.codegen.row_program import Layout
 
@@ -27,30 +29,41 @@ class Scan:
     """What is carried from entry to entry: `first(entries)`, then `step(carried, number of the entry, entries)`.
 
     The last value that is carried is written; as a whole number if `places`.
+
+    takes, least
+        Of places of best entries: whether an entry is one, given the best before; what every entry is as good as.
     """
 
     inputs: tuple[str, ...]
     step: Callable[..., tuple[Value, ...]]
     first: Callable[..., tuple[Value, ...]] = lambda *entries: entries[-1:]
-    places: bool = False
+    takes: Callable[[Value, Value], Value] | None = None
+    least: float = 0.0
+
+    @property
+    def places(self) -> bool:
+        return self.takes is not None
 
 
-def _best(better: Callable[[Value, Value], Value]) -> Scan:
+def _best(better: Callable[[Value, Value], Value], least: float) -> Scan:
     """The place of the best entry so far, the last one of equals; from a NaN on, of the last NaN."""
+
+    def takes(x: Value, best: Value) -> Value:
+        return better(x, best) | (x != x)
 
     def step(carried: tuple[Value, ...], i: Value, x: Value) -> tuple[Value, ...]:
         best, place = carried
-        takes = better(x, best) | (x != x)
-        return where(takes, x, best), where(takes, i, place)
+        found = takes(x, best)
+        return where(found, x, best), where(found, i, place)
 
-    return Scan(("x",), step, lambda x: (x, x.block.value(0.0)), places=True)
+    return Scan(("x",), step, lambda x: (x, x.block.value(0.0)), takes, least)
 
 
 SUM = Scan(("x",), lambda carried, i, x: (carried[0] + x,))
 PRODUCT = Scan(("x",), lambda carried, i, x: (carried[0] * x,))
 RECURRENCE = Scan(("a", "b"), lambda carried, i, a, b: (a * carried[0] + b,))
-LARGEST = _best(lambda x, best: x >= best)
-SMALLEST = _best(lambda x, best: x <= best)
+LARGEST = _best(lambda x, best: x >= best, -math.inf)
+SMALLEST = _best(lambda x, best: x <= best, math.inf)
 
 
 class Compiled:
@@ -58,9 +71,16 @@ class Compiled:
 
     def __init__(self, scan: Scan, layout: Layout, reverse: bool) -> None:
         self.fast = scan is SUM and layout.along
-        text = _fast_sum(layout, reverse) if self.fast else _in_order(scan, layout, reverse)
+        text = self._text(scan, layout, reverse)
         self.module = jit.Module(text, ["kernel"], [])
         self.call = self.module.function("kernel", 4 + len(scan.inputs) + self.fast)
+
+    def _text(self, scan: Scan, layout: Layout, reverse: bool) -> str:
+        if self.fast:
+            return _fast_sum(layout, reverse)
+        if scan.takes is not None and layout.along and not reverse:
+            return _fast_extreme(layout, scan.takes, scan.step, scan.least)
+        return _in_order(scan, layout, reverse)
 
 
 @functools.cache
@@ -141,13 +161,15 @@ def _write(b: Block, v: Value, at: Index, mask: Value | None, places: bool) -> N
     whole = b.named(f"fptosi {b.types[REAL]} {v.name} to {wide}", v.level)
     if mask is None:
         return b.line(f"store {wide} {whole}, ptr {at.name}, align 8", max(v.level, at.level))
-    same = b.named(f"bitcast {wide} {whole} to {b.types[REAL]}", v.level)  # of 8 bytes too: `can_place`
-    return b.store(Value(b, same, REAL, v.level), at, mask)
+    fn, truth = f"llvm.masked.store.{b.suffix}i64.p0", b.types[TRUTH]
+    b.declared[fn] = f"declare void @{fn}({wide}, ptr, i32, {truth})"
+    text = f"call void @{fn}({wide} {whole}, ptr {at.name}, i32 8, {truth} {mask.name})"
+    return b.line(text, max(v.level, at.level, mask.level))
 
 
 def can_place(layout: Layout, n: int) -> bool:
-    """Whether places along rows of n entries fit into the dtype, and strips into its masks."""
-    return layout.dtype.itemsize == 8 or (n <= 1 << 24 and (layout.along or not layout.narrow))
+    """Whether places along rows of n entries fit into the dtype."""
+    return layout.dtype.itemsize == 8 or n <= 1 << 24
 
 
 def _fast_sum(layout: Layout, reverse: bool) -> str:
@@ -195,3 +217,66 @@ def _fast_sum(layout: Layout, reverse: bool) -> str:
     (bad,) = b.loop(Index("%outer"), 1, [b.value(0.0)], row)
     b.store(bad, Index("%bad"))
     return _function(b, ("out", "x", "bad"))
+
+
+def _fast_extreme(layout: Layout, takes: Callable[..., Value], step: Callable[..., Any], least: float) -> str:
+    """Places of running extremes of rows that lie in order, a vector at a time as `_fast_sum`.
+
+    The step of the scan joins two stretches of a row as it joins one and an entry. The best so far and its place are
+    kept in memory, in every lane: a vector without a better entry, as most are, gets that place.
+    """
+    b = Block(layout.dtype, layout.lanes)
+    lanes = b.lanes
+    nothing = (b.value(least), b.value(0.0))  # every entry is as good as this
+    numbers = Value(b, f"<{', '.join(f'{b.real} {literal(k, b.dtype)}' for k in range(lanes))}>", REAL)
+    full, rest = b.named(f"sdiv i64 %n, {lanes}", 0), b.named(f"srem i64 %n, {lanes}", 0)
+    inside = b.inside(rest)
+    kept = Index("%best"), Index("%place")
+    for at in kept:
+        b.line(f"{at.name} = alloca {b.types[REAL]}", 0)
+
+    def keep(best: tuple[Value, ...], level: int) -> None:
+        for v, at in zip(best, kept, strict=True):
+            b.line(f"store {b.types[REAL]} {v.name}, ptr {at.name}", level)
+
+    def reread(at: Index, level: int) -> Value:
+        name = b.fresh()
+        b.line(f"{name} = load {b.types[REAL]}, ptr {at.name}", level)
+        return Value(b, name, REAL, level)
+
+    def vector(begin: str, first: str, level: int, mask: Value | None) -> None:
+        """The places of one vector, whose first entry has that number."""
+        start = b.named(f"add i64 {begin}, {first}", level)
+        at = Index(b.named(f"getelementptr i64, ptr %out, i64 {start}", level), level)
+        v = b.load(Index(b.named(f"getelementptr {b.real}, ptr %x, i64 {start}", level), level), mask)
+        v = v if mask is None else where(mask, v, nothing[0])
+        before = tuple(reread(k, level) for k in kept)
+        _write(b, before[-1], at, mask, True)
+
+        def better() -> None:
+            place = numbers + b.repeat(b.named(f"sitofp i64 {first} to {b.real}", level + 1), level + 1)
+            so_far, distance = (Value(b, v.name, REAL, level + 1), place), 1
+            while distance < lanes:
+                order = [(k - distance) % (2 * lanes) for k in range(lanes)]
+                earlier = tuple(b.shuffle(s, order, n.name) for s, n in zip(so_far, nothing, strict=True))
+                so_far, distance = step(earlier, so_far[1], so_far[0]), 2 * distance
+            so_far = step(before, so_far[1], so_far[0])
+            _write(b, so_far[-1], at, mask, True)
+            keep(tuple(b.shuffle(s, [lanes - 1] * lanes) for s in so_far), level + 1)
+
+        b.when(b.any(takes(v, before[0])), better)
+
+    def row(o: Index) -> list[Value]:
+        begin = b.named(f"mul i64 {o.name}, %n", o.level)
+        keep(nothing, o.level)
+
+        def body(i: Index) -> list[Value]:
+            vector(begin, b.named(f"mul i64 {i.name}, {lanes}", i.level), i.level, None)
+            return []
+
+        b.loop_or_none(Index(full), [], body)
+        vector(begin, b.named(f"sub i64 %n, {rest}", o.level), o.level, inside)
+        return []
+
+    b.loop(Index("%outer"), 1, [], row)
+    return _function(b, ("out", "x"))

@@ -193,6 +193,12 @@ def _put_along(ct: Any, index: Any, *, axis: int, shape: tuple[int, ...]) -> Any
     return out
 
 
+def _take_along(x: Any, index: Any, *, axis: int) -> Any:
+    if x.ndim == index.ndim == 1 and index.dtype == np.int64:
+        return x.take(index)  # a third of the time of a key
+    return x[mesh(index, axis)]
+
+
 def _take_type(x: Any, index: Any, *, axis: int) -> Any:
     check_axes("take_along", x, (axis,))
     if len(index.shape) != len(x.shape) or any(
@@ -213,7 +219,7 @@ take_along = register(
     Primitive(
         name="take_along",
         inputs=("x", "index"),
-        value=lambda x, index, *, axis: x[mesh(index, axis)],
+        value=_take_along,
         type_rule=_take_type,
         rule=Linear(
             transpose={
