@@ -167,7 +167,7 @@ class Clock:
         return self.parts | {"rest": rest}
 
     def _imported(self, *args: Any, **kwargs: Any) -> Any:
-        if any(part == "load LLVM" for part, _ in self._inside):
+        if any(part in ("import", "load LLVM") for part, _ in self._inside):
             return self._import(*args, **kwargs)
         module = self._timed_import(*args, **kwargs)
         self._wrap()
