@@ -75,16 +75,17 @@ class Likeness(Layout):
         return self._equation(self.plan.made[v], idx)
 
     def _kept(self, v: Var, idx: Terms) -> Any:
-        where = self.plan.axis.dim(v) if self.in_tile(v) else None
+        in_tile = self.in_tile(v)
+        where = self.plan.axis.dim(v) if in_tile else None
         number = self.values.setdefault(v, len(self.values))
-        return number, v.shape, v.dtype.str, self.in_tile(v), where, self._terms(idx)
+        return number, v.shape, v.dtype, in_tile, where, self._terms(idx)
 
     def _equation(self, e: Equation, idx: Terms) -> Any:
         if e.primitive.kind in (PICKS, PIECES) or any(isinstance(v, np.ndarray) for v in e.params.values()):
             raise NotTold
         if has_divisor(e):
             raise NotTold
-        types = [(v.shape, v.dtype.str) for v in (*e.outs, *e.inputs)]
+        types = [(v.shape, v.dtype) for v in (*e.outs, *e.inputs)]
         reads = [self._read(r) for r in operands(e, idx)]
         return e.name, repr(sorted(e.params.items())) if e.params else "", *types, *reads
 

@@ -16,7 +16,8 @@ from chainrule.codegen.steps import Gemm, Kernel, Phase
 from chainrule.codegen.turning import TurningWriter
 from chainrule.ir.graph import Var
 
-_CALLS = 256  # of one function: LLVM takes more than twice as long for one that is twice as long
+_CALLS = 32  # that are written out: LLVM takes as long for each as for several operations
+_CALL = "{ ptr, ptr, i64 }"  # kernel, slots, samples
 
 
 class Known:
@@ -60,26 +61,39 @@ class Writer:
 
     def kernels(self, kernels: Sequence[Kernel]) -> str:
         """`NAME(ptr %table)`: kernels on whole arrays, one after the other."""
-        lines = []
-        for kernel in kernels:
-            extent = kernel.axes[-1].extent if kernel.vector else 0
-            lines.append(f"  call void {self._add(kernel, None)}, i64 0, i64 0, i64 {extent})")
-        while len(lines) > _CALLS:
-            lines = [self._part(lines[k : k + _CALLS]) for k in range(0, len(lines), _CALLS)]
+        calls = [(*self._add(k, None), k.axes[-1].extent if k.vector else 0) for k in kernels]
+        if len(calls) > _CALLS:
+            return self._define("ptr %table", self._in_a_loop(calls))
+        lines = [f"  call void @{k}(ptr %table, ptr {slots}, i64 0, i64 0, i64 {n})" for k, slots, n in calls]
         return self._define("ptr %table", lines)
 
-    def _part(self, lines: Sequence[str]) -> str:
-        """The call of a function of some lines."""
-        name = f"part{len(self.texts)}"
-        head = f"define internal void @{name}(ptr %table) {{"
-        self.texts.append("\n".join([head, "entry:", *lines, "  ret void", "}"]))
-        return f"  call void @{name}(ptr %table)"
+    def _in_a_loop(self, calls: Sequence[tuple[str, str, int]]) -> list[str]:
+        """Many calls, listed in memory."""
+        name = f"calls{len(self.texts)}"
+        listed = ", ".join(f"{_CALL} {{ ptr @{k}, ptr {slots}, i64 {n} }}" for k, slots, n in calls)
+        self.texts.append(f"@{name} = private constant [{len(calls)} x {_CALL}] [{listed}]")
+        return [
+            "  br label %loop",
+            "loop:",
+            "  %k = phi i64 [ 0, %entry ], [ %next, %loop ]",
+            f"  %kernel.at = getelementptr {_CALL}, ptr @{name}, i64 %k",
+            f"  %slots.at = getelementptr {_CALL}, ptr %kernel.at, i64 0, i32 1",
+            f"  %len.at = getelementptr {_CALL}, ptr %kernel.at, i64 0, i32 2",
+            "  %kernel = load ptr, ptr %kernel.at",
+            "  %slots = load ptr, ptr %slots.at",
+            "  %len = load i64, ptr %len.at",
+            "  call void %kernel(ptr %table, ptr %slots, i64 0, i64 0, i64 %len)",
+            "  %next = add i64 %k, 1",
+            f"  %more = icmp slt i64 %next, {len(calls)}",
+            "  br i1 %more, label %loop, label %after",
+            "after:",
+        ]
 
     def phase(self, phase: Phase) -> str:
         """`NAME(ptr %table, i64 %begin, i64 %end)`: the tiles of some samples."""
         calls = [
-            f"  call void {self._add(kernel, phase)}, i64 %begin, i64 %start, i64 %len)"
-            for kernel in phase.kernels
+            f"  call void @{name}(ptr %table, ptr {slots}, i64 %begin, i64 %start, i64 %len)"
+            for name, slots in [self._add(kernel, phase) for kernel in phase.kernels]
         ]
         lines = [
             "  br label %tile",
@@ -102,38 +116,37 @@ class Writer:
         self.texts.append("\n".join([head, "entry:", *lines, "  ret void", "}"]))
         return self.names[-1]
 
-    def _add(self, kernel: Kernel | Gemm, phase: Phase | None) -> str:
-        """The beginning of a call of a kernel; one that is like an earlier one is not written again."""
+    def _add(self, kernel: Kernel | Gemm, phase: Phase | None) -> tuple[str, str]:
+        """The function of a kernel, and the slots it is called with; one like an earlier one is not written again."""
         if isinstance(kernel, Gemm):
             assert phase is not None
-            return self._new(GemmWriter(self.plan, kernel, phase))[0]
+            return self._new(GemmWriter(self.plan, kernel, phase))[0], "null"
         if kernel.turns:
             assert phase is not None
-            return self._new(TurningWriter(self.plan, kernel, phase))[0]
+            return self._new(TurningWriter(self.plan, kernel, phase))[0], "null"
         like = Likeness(self.plan, kernel, phase)
         first = self._known.get(like.key) if like.key is not None else None
         if first is not None:
             return self._again(first, [self.slots[key] for key in first.keys(like, phase)])
         writer = KernelWriter(self.plan, kernel, phase, self.functions)
-        call, lines = self._new(writer)
+        name, lines = self._new(writer)
         if like.key is not None:
             self._known[like.key] = Known(lines, like, writer.pointers)
-        return call
+        return name, "null"
 
     def _new(self, writer: Any) -> tuple[str, Sequence[str]]:
         lines = writer.lines()
         self.declared.update(writer.b.declared)
         self.externals |= writer.b.called | self.functions.called
-        name = self._write(lines, [self.slots[key] for key in writer.pointers])
-        return f"@{name}(ptr %table, ptr null", lines
+        return self._write(lines, [self.slots[key] for key in writer.pointers]), lines
 
-    def _again(self, first: Known, slots: Sequence[int]) -> str:
-        """The beginning of a call of an earlier kernel with other pointers."""
+    def _again(self, first: Known, slots: Sequence[int]) -> tuple[str, str]:
+        """An earlier kernel with other pointers."""
         first.name = first.name or self._write(first.lines, None)
         name = f"slots{len(self.texts)}"
         numbers = ", ".join(f"i64 {slot}" for slot in slots)
         self.texts.append(f"@{name} = private constant [{len(slots)} x i64] [{numbers}]")
-        return f"@{first.name}(ptr %table, ptr @{name}"
+        return first.name, f"@{name}"
 
     def _write(self, lines: Sequence[str], slots: Sequence[int] | None) -> str:
         name = f"kernel{len(self.texts)}"

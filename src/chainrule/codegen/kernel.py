@@ -257,14 +257,16 @@ class KernelWriter(Memory):
         What it is computed from comes first, however much that is: Python's stack is short.
         """
         stack = [(v, idx)]
-        while (v, idx) not in self.memo:
+        while stack:
             read = stack[-1]
-            missing = next((r for r in self.computed_from(*read) if r not in self.memo), None)
-            if missing is None:
-                out = self._load_or_define(*stack.pop())
+            missing = read not in self.memo and [r for r in self.computed_from(*read) if r not in self.memo]
+            if missing:
+                stack += reversed(missing)
+                continue
+            stack.pop()
+            if read not in self.memo:
+                out = self._load_or_define(*read)
                 self.memo[read] = out  # only now: what a loop inside has computed is forgotten
-            else:
-                stack.append(missing)
         return self.memo[v, idx]
 
     def _load_or_define(self, v: Var, idx: Terms) -> Value:
