@@ -36,7 +36,8 @@ def _cache_dir() -> str | None:
 # Where compiled code is kept between processes.
 CACHE_DIR = _cache_dir()
 
-# "1": graphs are verified after every pass, and plans when they are made; for work on chainrule itself.
+# "1": graphs are verified after every pass, and plans when they are made: so all programs are planned, and of what is
+# on disk only object code is used. For work on chainrule itself.
 VERIFY = os.environ.get("CHAINRULE_VERIFY", "") not in ("", "0")
 
 # Threads of large compiled work; 0: as many as there are cores.
