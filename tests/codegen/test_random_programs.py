@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.codegen.prepare import planned
 from chainrule.codegen.program import Program
 from chainrule.transforms.forward import jvp
 from chainrule.transforms.reverse import vjp
@@ -63,6 +64,31 @@ CROSSING = {
 def test_samples_that_read_other_samples_wait_for_them(name, order):
     x = np.random.default_rng(0).normal(size=200)
     check(derivative(cr.graph_of(CROSSING[name], x), order), [x], rtol=1e-10, least=1e-3, tile=32)
+
+
+# Each sample with each: an array goes along two dimensions of one value.
+PAIRS = {
+    "distances": lambda x: cr.exp(-((x[:, None] - x[None]) ** 2)).sum(),
+    "sums of both kinds": lambda x: (d := cr.sin(x[:, None] * x[None])).sum(0) + d.sum(1) + x,
+    "points": lambda x: (y := x.reshape(50, 4), ((y[:, None] - y[None]) ** 2).sum(2).amax(1))[1],
+    "with itself turned": lambda x: (d := cr.tanh(x[:, None] + 2 * x[None])) * d.T,
+    "a triangle": lambda x: cr.tril(cr.exp(-(x[:, None] ** 2) * x[None] ** 2)).sum(1) * x,
+    "normalised": lambda x: cr.softmax(x[:, None] * x[None], 1) @ x,
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_each_sample_with_each(name, order):
+    x = np.random.default_rng(0).normal(size=200)
+    check(derivative(cr.graph_of(PAIRS[name], x), order), [x], rtol=1e-10, least=1e-3, tile=32)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_what_each_sample_has_with_each_is_in_tiles(order):
+    plan = planned(derivative(cr.graph_of(PAIRS["distances"], np.ones(200)), order))
+    assert plan.axis.extent == 200
+    assert max(v.type.size for v in plan.places) <= 200
 
 
 @pytest.mark.parametrize("f", [cr.isfinite, cr.isnan, cr.isinf, cr.signbit])

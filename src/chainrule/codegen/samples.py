@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -69,20 +69,48 @@ class SampleAxis:
         self._long = max(long, 2)
         if all(n < self._long for v in _values(graph) for n in v.shape):
             return
-        self._parent: dict[Dim, Dim] = {}
         # What is added up entry by entry is an array: where it is read it goes along with nothing.
         self._alone = {e.outs[0] for e in graph.equations if is_adding(e)}
-        for e in graph.equations:
-            if e not in calls:
-                for a, b in _ties(e):
-                    if a[0] not in self._alone and b[0] not in self._alone:
-                        self._parent[self._root(b)] = self._root(a)  # what is made later: ways stay short
+        ties = [t for e in graph.equations if e not in calls for t in _ties(e)]
+        self._parent: dict[Dim, Dim] = {}
+        for a, b in ties:
+            if a[0] not in self._alone and b[0] not in self._alone:
+                self._parent[self._root(b)] = self._root(a)  # what is made later: ways stay short
         classes = self._classes(graph)
-        best = self._heaviest(graph, calls, classes)
+        best, is_usable = self._heaviest(graph, calls, classes)
+        if not is_usable:
+            self._tie_apart(graph, ties)
+            classes = self._classes(graph)
+            best, is_usable = self._heaviest(graph, calls, classes)
+        if not is_usable:
+            return
         for v, found in classes.items():
             for r, k in found:
                 if r == best:
                     self._dims[v], self.extent = k, v.shape[k]
+
+    def _tie_apart(self, graph: Graph, ties: Sequence[tuple[Dim, Dim]]) -> None:
+        """Let go along with each other only what leaves the dimensions of each value apart.
+
+        For each number with each other: x[:, None] - x[None] goes along x twice. So an array goes along with the first
+        that reads it, others read it at any place; and a sum of what two dimensions were left with goes along with one.
+        """
+        self._parent = {}
+        arrays, met = {*graph.inputs, *graph.constants}, set()
+        members: dict[Dim, set[Var]] = {}
+        for a, b in ties:
+            if a[0] in self._alone or b[0] in self._alone or a in met:
+                continue
+            if a[0] in arrays:
+                met.add(a)
+            first, second = self._root(a), self._root(b)
+            mine, others = members.get(first, {first[0]}), members.get(second, {second[0]})
+            if first == second or not mine.isdisjoint(others):
+                continue
+            few, many = sorted((mine, others), key=len)
+            many |= few
+            self._parent[second] = first
+            members[first] = many
 
     def dim(self, v: Var) -> int | None:
         """Which dimension of a value is along the samples."""
@@ -147,8 +175,8 @@ class SampleAxis:
 
     def _heaviest(
         self, graph: Graph, calls: Container[Equation], classes: dict[Var, list[tuple[Dim, int]]]
-    ) -> Dim | None:
-        """The class of dimensions that takes part in most of the work, once in each value."""
+    ) -> tuple[Dim | None, bool]:
+        """The class of dimensions that takes part in most of the work, and whether it is once in each value."""
         weights: dict[Dim, list[int]] = {}
         twice = set()
         for found in classes.values():
@@ -165,8 +193,9 @@ class SampleAxis:
             for r, k in classes.get(v, ()):
                 weights[r][1] += 1
                 weights[r][2] += k == len(v.shape) - 1
-        usable = [r for r in weights if r not in twice and r[0] not in self._alone]
-        return max(usable, key=weights.__getitem__, default=None)
+        usable = [r for r in weights if r[0] not in self._alone]
+        best = max(usable, key=weights.__getitem__, default=None)
+        return best, best is not None and best not in twice
 
 
 def _values(graph: Graph) -> Iterator[Var]:
