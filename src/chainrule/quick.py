@@ -398,6 +398,48 @@ def entry(x: Any, key: int) -> Any:
     return t
 
 
+_RESHAPE = TABLE["reshape"]
+
+
+def reshaped(x: Any, *shape: Any) -> Any:
+    """`x.reshape(shape)` of a float64 tensor that owns its memory, a view; None where the general way is needed."""
+    if x.__class__ is not Tensor or x.base is not None or mode() is not PLAIN:
+        return None
+    v, a = x.v, x.n
+    if v.__class__ is not _ndarray or v.dtype is not FLOAT64 or not v.size or not v.flags.c_contiguous:
+        return None
+    if len(shape) == 1 and shape[0].__class__ is tuple:
+        (shape,) = shape
+    if not shape or not v.ndim or any(n.__class__ is not int or n < -1 for n in shape):
+        return None
+    try:
+        out = v.reshape(shape)
+    except ValueError:
+        return None  # the general way says what does not fit
+    n = new(Node)
+    n.serial = next_serial()
+    n.p = _RESHAPE
+    n.params = {"shape": out.shape}
+    n.out = small_or_type(out)
+    n.x = small_or_type(v)
+    n.b = n.y = None
+    frame = user_frame(2)
+    n.code = frame.f_code
+    n.at = frame.f_lasti
+    n.a = a
+    if a.pull is None:
+        _finish_untracked(n, a, None)
+        if made_under_inference(a):
+            n.depth = INFERENCE
+    else:
+        n.pull = plan_for(_RESHAPE, (True,), False, False).pull  # type: ignore[union-attr]
+    t = new(Tensor)
+    t.v = out
+    t.n = n
+    t.base = x
+    return t
+
+
 def power_of(p: Primitive) -> Callable[[Any, int], Any]:
     """x to a power that is a whole number: the quick way of `integer_pow`."""
     scalar = scalar_function(p)

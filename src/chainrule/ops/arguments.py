@@ -53,13 +53,15 @@ def operation(fn: F) -> F:
 _BY_NAME = frozenset({"dim", "keepdim"})  # what quick ways may be given by name
 
 
-def quick_first(quick: Callable[..., Any], by_position: int = 3) -> Callable[[F], F]:
+def quick_first(
+    quick: Callable[..., Any], by_position: int = 3, by_name: frozenset[str] = _BY_NAME
+) -> Callable[[F], F]:
     """An operation that has a quick way, for so many arguments by position; it returns None where it does not apply."""
 
     def decorate(op: F) -> F:
         @functools.wraps(op)
         def call(*args: Any, **kwargs: Any) -> Any:
-            if 0 < len(args) <= by_position and (not kwargs or _BY_NAME.issuperset(kwargs)):
+            if 0 < len(args) <= by_position and (not kwargs or by_name.issuperset(kwargs)):
                 out = quick(*args, **kwargs)
                 if out is not None:
                     return out

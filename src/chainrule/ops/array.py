@@ -10,8 +10,9 @@ import numpy as np
 
 from chainrule.dispatch import bind
 from chainrule.errors import ArgumentError, ShapeError
-from chainrule.ops.arguments import dims, fill_in, lengths, one_dim, operation, shape_of
+from chainrule.ops.arguments import dims, fill_in, lengths, one_dim, operation, quick_first, shape_of
 from chainrule.ops.creation import as_tensor
+from chainrule.quick import reshaped
 from chainrule.table.primitive import TABLE
 
 
@@ -25,6 +26,7 @@ def to_order(x: Any, perm: tuple[int, ...]) -> Any:
     return x if perm == tuple(range(len(perm))) else bind(TABLE["transpose"], x, perm=perm)
 
 
+@quick_first(reshaped, by_position=9, by_name=frozenset())
 @operation
 def reshape(input: Any, *shape: Any) -> Any:
     """The same entries in another shape; one length may be -1. Shares memory where that is possible."""

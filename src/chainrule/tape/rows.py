@@ -24,7 +24,7 @@ from chainrule.table.select import where
 from chainrule.transforms.derive import times
 
 _REAL = (np.dtype(np.float64), np.dtype(np.float32))
-_TINY = {dtype: np.finfo(dtype).tiny for dtype in _REAL}
+_TINY = {dtype: float(np.finfo(dtype).tiny) for dtype in _REAL}
 
 
 # --- what is done with each row ------------------------------------------------------------------
@@ -167,6 +167,8 @@ def value(name: str, values: Sequence[Any], params: dict[str, Any]) -> Any:
 
 def _is_normal(a: np.ndarray) -> bool:
     """Finite and with all digits: a product whose parts leave this range depends on the order of its factors."""
+    if a.size == 1:  # as Python's numbers: of a call on a large vector NumPy's would be a tenth
+        return bool(_TINY[a.dtype] <= abs(a.item()) < math.inf)
     size = np.abs(a)
     return bool(((size >= _TINY[a.dtype]) & (size < math.inf)).all())
 

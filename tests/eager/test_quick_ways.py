@@ -1,11 +1,11 @@
-"""Reductions of float64 tensors have a quick way: it is to record what the general way records."""
+"""Reductions and views of float64 tensors have a quick way: it is to record what the general way records."""
 
 import numpy as np
 import pytest
 
 import chainrule as cr
 from chainrule.dispatch import bind
-from chainrule.errors import ArgumentError, IndexingError
+from chainrule.errors import ArgumentError, IndexingError, InferenceError, ShapeError
 from chainrule.table.primitive import TABLE
 from chainrule.tape import kernels
 
@@ -67,3 +67,45 @@ def test_the_line_is_the_users_also_where_numpy_calls():
 def test_what_is_no_dimension_is_refused(name, dim):
     with pytest.raises((IndexingError, ArgumentError)):
         getattr(cr.tensor(np.ones((3, 4))), name)(dim)
+
+
+@pytest.mark.parametrize("shape", [(4, 3), ((2, 6),), (-1,), (2, -1, 3), ([12],), (np.int64(3), 4)], ids=str)
+@pytest.mark.parametrize("tracked", [False, True])
+def test_a_reshape_is_the_view_that_the_general_way_makes(tracked, shape):
+    wanted = np.arange(12.0).reshape(*shape).shape
+    seen = []
+    for way in (lambda t: t.reshape(*shape), lambda t: bind(TABLE["reshape"], t, shape=wanted)):
+        t = cr.tensor(np.arange(12.0).reshape(3, 4), requires_grad=tracked)
+        base = t * 1.0
+        out = way(base)
+        assert np.shares_memory(out.v, base.v)
+        assert out.n.source.file == __file__
+        base.mul_(3.0)  # a view follows
+        out.add_(1.0)
+        if tracked:
+            (out * cr.tensor(np.cos(np.arange(12.0)).reshape(wanted))).sum().backward()
+        seen.append(
+            (out.detach().numpy(), base.detach().numpy(), out.requires_grad, t.grad.numpy() if tracked else 0)
+        )
+    for quick, general in zip(*seen, strict=True):
+        np.testing.assert_array_equal(quick, general)
+
+
+@pytest.mark.parametrize("shape", [(5,), (-1, -1), (-2, 3), (2.0, 6), ("12",)], ids=str)
+def test_what_is_no_shape_is_refused(shape):
+    with pytest.raises((ShapeError, ArgumentError, TypeError)) as info:
+        cr.tensor(np.ones((3, 4))).reshape(*shape)
+    with pytest.raises(type(info.value)):
+        cr.tensor(np.ones((3, 4), np.float32)).reshape(*shape)  # has no quick way
+
+
+def test_a_reshape_under_other_modes_and_of_other_memory():
+    t = cr.tensor(np.arange(12.0).reshape(3, 4), requires_grad=True)
+    with cr.no_grad():
+        assert not t.reshape(12).requires_grad
+    with cr.inference_mode():
+        hidden = t * 2.0
+    with pytest.raises(InferenceError):
+        (hidden.reshape(12) * t.reshape(12)).sum()
+    np.testing.assert_array_equal(t.T.reshape(12), np.arange(12.0).reshape(3, 4).T.reshape(12))
+    np.testing.assert_array_equal(t.reshape(12).reshape(2, 6), np.arange(12.0).reshape(2, 6))
