@@ -12,14 +12,30 @@ FILE = Path(__file__).parents[2] / "src/chainrule/codegen/vecmath/coefficients.p
 
 
 def exp_rest(r):
-    """e^r = 1 + r + r²/2 + r³·rest(r)."""
-    return (mp.expm1(r) - r - r * r / 2) / r**3 if abs(r) > mp.mpf(10) ** -15 else mp.mpf(1) / 6 + r / 24
+    """e^r = 1 + r + r²·rest(r)."""
+    return (mp.expm1(r) - r) / r**2 if abs(r) > mp.mpf(10) ** -20 else mp.mpf(1) / 2 + r / 6
+
+
+def cosh_rest(z):
+    """cosh r = 1 + r²·rest(r²)."""
+    return (mp.cosh(mp.sqrt(z)) - 1) / z if z > mp.mpf(10) ** -15 else mp.mpf(1) / 2 + z / 24
+
+
+def sinh_rest(z):
+    """sinh r = r + r³·rest(r²)."""
+    r = mp.sqrt(z)
+    return (mp.sinh(r) / r - 1) / z if z > mp.mpf(10) ** -25 else mp.mpf(1) / 6 + z / 120
 
 
 def log_rest(z):
     """ln((1 + s)/(1 - s)) = 2s + s³·rest(s²)."""
     s = mp.sqrt(z)
     return (2 * mp.atanh(s) / s - 2) / z if z > mp.mpf(10) ** -25 else mp.mpf(2) / 3 + 2 * z / 5
+
+
+def long_log_rest(z):
+    """ln((1 + s)/(1 - s)) = 2s + ⅔s³ + s⁵·rest(s²)."""
+    return (log_rest(z) - mp.mpf(2) / 3) / z if z > mp.mpf(10) ** -15 else mp.mpf(2) / 5 + 2 * z / 7
 
 
 def sin_rest(z):
@@ -49,6 +65,12 @@ def erf_rest(z):
     """erf x = x + x·rest(x²)."""
     x = mp.sqrt(z)
     return mp.erf(x) / x - 1 if z > mp.mpf(10) ** -25 else 2 / mp.sqrt(mp.pi) * (1 - z / 3) - 1
+
+
+def erf_far(v):
+    """erf x = 1 - e^(-x²)·far(1/(x + 3))."""
+    x = 1 / v - 3
+    return mp.exp(x * x) * mp.erfc(x)
 
 
 def erfcx_rest(t):
@@ -99,17 +121,37 @@ def piece(rest_around, centre, half, n):
     return rest_around(mp.mpf(centre)), -mp.mpf(half), mp.mpf(half), n, 13
 
 
+def fit(f, a, b, n):
+    """The n coefficients with which the error is nearly as small as it can be."""
+    return mp.chebyfit(f, [a, b], n)
+
+
+def fit_times_square(f, a, b, n):
+    """The same for the error times r², between -b and b: exact at the zeros of a Chebyshev polynomial of r², whose
+    first zero is moved to 0."""
+    count = n // 2 + 1
+    zeros = [mp.cos((2 * k + 1) * mp.pi / (2 * count)) for k in range(count)]
+    roots = [b * mp.sqrt((t - zeros[-1]) / (1 - zeros[-1])) for t in zeros[:-1]]
+    nodes = [*roots, *[-r for r in roots], *[mp.mpf(0)] * (n % 2)]
+    powers = mp.matrix([[r**k for k in reversed(range(n))] for r in nodes])
+    return list(mp.lu_solve(powers, mp.matrix([f(r) for r in nodes])))
+
+
 def fits():
-    """Name -> (function, from, to, coefficients for float64, for float32)."""
+    """Name -> (function, from, to, coefficients for float64, for float32, and how it is fitted if not by `fit`)."""
     half = mp.log(2) / 2 * mp.mpf("1.0001")
     s = (mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)
     return {
-        "EXP": (exp_rest, -half, half, 10, 4),
-        "LOG": (log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 8, 4),
+        "EXP": (exp_rest, -half, half, 10, 5, fit_times_square),
+        "COSH": (cosh_rest, mp.mpf(0), half**2, 5, 3),
+        "SINH": (sinh_rest, mp.mpf(0), half**2, 5, 3),
+        "LOG": (log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 7, 3),
+        "LONG_LOG": (long_log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 7, 3),
         "SIN": (sin_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 4),
         "COS": (cos_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 3),
         "ATAN": (atan_rest, mp.mpf(0), mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001"), 11, 5),
         "ERF": (erf_rest, mp.mpf(0), mp.mpf(1), 12, 6),
+        "ERF_FAR": (erf_far, mp.mpf(1) / 9, mp.mpf(1) / 4, 16, 8),
         "ERFCX": (erfcx_rest, mp.mpf(-1), 1 - mp.mpf(10) ** -10, 26, 12),
         "LGAMMA_LOW": piece(lgamma_rest, "0.875", "0.375", 27),
         "LGAMMA": piece(lgamma_rest, "2", "0.75", 27),
@@ -127,10 +169,10 @@ def fitted():
         warnings.simplefilter("ignore")  # newer versions want the order of powers named
         return {
             name: {
-                bits: tuple(float(c) for c in mp.chebyfit(f, [a, b], n))
+                bits: tuple(float(c) for c in (*how, fit)[0](f, a, b, n))
                 for bits, n in ((64, long), (32, short))
             }
-            for name, (f, a, b, long, short) in fits().items()
+            for name, (f, a, b, long, short, *how) in fits().items()
         }
 
 

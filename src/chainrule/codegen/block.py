@@ -372,13 +372,42 @@ class Block:
 
     def by_lane(self, name: str, mask: Value, usual: Value, *xs: Value) -> Value:
         """`usual`, but where the mask holds the function NAME of libm: lane by lane, for arguments that are rare."""
-        level = max(v.level for v in (mask, usual, *xs))
-        here, n, t = self.levels[level], self._label(), self.types[REAL]
-        slow, chosen, out = self.fresh(), self.fresh(), self.fresh()
+        return self._rarely(mask, usual, self._libm(name, len(xs)), xs)
+
+    def rarely(
+        self, name: str, mask: Value, usual: Value, formula: Callable[..., Value], *xs: Value
+    ) -> Value:
+        """`usual`, but where the mask holds a formula, for arguments that are rare: as a function of the module."""
+        function = f"{name}.{self.suffix}f{self.bits}"
+        if function not in self.declared:
+            inner = Block(self.dtype, self.lanes)
+            self.declared[function] = inner.as_function(function, formula, len(xs), "cold")
+            self.declared.update({n: t for n, t in inner.declared.items() if n not in self.declared})
+            self.called |= inner.called
+        return self._rarely(mask, usual, function, xs)
+
+    def as_function(self, name: str, formula: Callable[..., Value], count: int, kind: str = "") -> str:
+        """This block, which is empty, as the function NAME of a module: a formula of `count` vectors."""
+        t = self.types[REAL]
+        xs = [Value(self, f"%x{k}", REAL) for k in range(count)]
+        out = formula(*xs)
+        head = f"define internal {t} @{name}({', '.join(f'{t} {x.name}' for x in xs)}) {kind} {{"
+        return "\n".join([head, "entry:", *self.levels[0].lines, f"  ret {t} {out.name}", "}"])
+
+    def _rarely(self, mask: Value, usual: Value, function: str, xs: Sequence[Value]) -> Value:
+        """`usual`, but where the mask holds what the function returns, which is called if that is so in some lane."""
+        level, t = max(v.level for v in (mask, usual, *xs)), self.types[REAL]
+        here = self.levels[level]
+        args = ", ".join(f"{t} {x.name}" for x in xs)
+        key = f"{function}({args}) where {mask.name} else {usual.name}"
+        if key in here.names:
+            return Value(self, here.names[key], REAL, level)
+        n, slow, chosen, out = self._label(), self.fresh(), self.fresh(), self.fresh()
+        here.names[key] = out
         here.lines += [
             f"  br i1 {self.any(mask)}, label %rare{n}, label %usual{n}",
             f"rare{n}:",
-            f"  {slow} = call {t} @{self._libm(name, len(xs))}({', '.join(f'{t} {x.name}' for x in xs)})",
+            f"  {slow} = call {t} @{function}({args})",
             f"  {chosen} = select {self.types[TRUTH]} {mask.name}, {t} {slow}, {t} {usual.name}",
             f"  br label %usual{n}",
             f"usual{n}:",
@@ -489,8 +518,15 @@ def converted(x: Value, kind: str) -> Value:
     return b.operation(f"{op} {b.types[x.kind]} {x.name} to {b.types[kind]}", kind, x)
 
 
-def polynomial(x: Value, coefficients: tuple[float, ...]) -> Value:
-    """Σ cₖ xᵏ by Horner's rule; `coefficients` begin with the highest power."""
+def polynomial(x: Value, coefficients: tuple[float, ...], square: Value | None = None) -> Value:
+    """Σ cₖ xᵏ by Horner's rule; `coefficients` begin with the highest power.
+
+    Who has the square of x gets even and odd powers in two chains, which take half the time of one.
+    """
+    if square is not None:
+        highest, next_to_it = (polynomial(square, coefficients[k::2]) for k in (0, 1))
+        even, odd = (next_to_it, highest) if len(coefficients) % 2 == 0 else (highest, next_to_it)
+        return fma(odd, x, even)
     out = x.block.value(coefficients[0])
     for c in coefficients[1:]:
         out = fma(out, x, c)

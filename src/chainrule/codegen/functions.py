@@ -40,11 +40,7 @@ class Functions:
         return b.operation(f"call {t} @{function}({', '.join(f'{t} {x.name}' for x in xs)})", REAL, *xs)
 
     def _write(self, function: str, name: str, count: int, b: Block) -> None:
-        t = b.types[REAL]
-        xs = [Value(b, f"%x{k}", REAL) for k in range(count)]
-        out = scalar.LOWER[name](*xs)
-        head = f"define internal {t} @{function}({', '.join(f'{t} {x.name}' for x in xs)}) {{"
-        self.texts[function] = "\n".join([head, "entry:", *b.levels[0].lines, f"  ret {t} {out.name}", "}"])
+        self.texts[function] = b.as_function(function, scalar.LOWER[name], count)
         self.declared |= b.declared
         self.called |= b.called
 

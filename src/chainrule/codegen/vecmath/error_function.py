@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 
 from chainrule.codegen.block import Value, absolute, copysign, fma, polynomial, where
-from chainrule.codegen.vecmath.coefficients import ERF, ERFCX
-from chainrule.codegen.vecmath.exponential import exp_of_sum, log, log1p
+from chainrule.codegen.vecmath.coefficients import ERF, ERF_FAR, ERFCX
+from chainrule.codegen.vecmath.exponential import exp, exp_of_sum, log, log1p
 
 _FAR = 64.0  # e^(-64²/2) is 0
 # √½ and 1/√(2π), each as a double and what that leaves.
@@ -61,11 +61,13 @@ def erfcx(x: Value) -> Value:
 
 
 def erf(x: Value) -> Value:
+    """Beyond 1 what 1 lacks is small, so that it needs no parts."""
     a = absolute(x)
-    small = where(a < 1.0, a, 1.0)
-    near = fma(small, polynomial(small * small, ERF[x.block.bits]), small)
-    far = 1.0 - gaussian(a) * _erfcx_right(a)
-    return copysign(where(x == x, where(a < 1.0, near, far), x), x)
+    square = a * a
+    near = fma(a, polynomial(square, ERF[x.block.bits]), a)
+    v = 1.0 / (a + 3.0)
+    far = fma(-exp(-square), polynomial(v, ERF_FAR[x.block.bits], v * v), 1.0)
+    return copysign(where(a < 1.0, near, far), x)
 
 
 def erfc(x: Value) -> Value:

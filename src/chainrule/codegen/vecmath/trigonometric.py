@@ -160,31 +160,36 @@ def atan2(y: Value, x: Value) -> Value:
     return copysign(where((x == x) & (y == y), angle, x + y), y)
 
 
-def _asin_small(t: Value) -> Value:
-    z = t * t
-    return fma(z * t, polynomial(z, ASIN[t.block.bits]), t)
-
-
-def _from_half_pi(a: Value) -> tuple[Value, Value]:
-    """arccos a for a ≥ ½ as 2·arcsin √((1 - a)/2), and π/2 less that, whose sum with the root is kept in two parts."""
-    first, second, _ = _HALF_PI[a.block.bits]
-    z = 0.5 * (1.0 - a)
-    root = sqrt(z)
-    lost = where(root > 0.0, fma(-root, root, z) / (2.0 * root), 0.0)
-    small = z * root * polynomial(z, ASIN[a.block.bits]) + lost
-    head = first - 2.0 * root
-    head_lost = (first - head) - 2.0 * root
-    return 2.0 * (root + small), head - (2.0 * small - (second + head_lost))
+def _asin_parts(x: Value) -> tuple[Value, Value, Value]:
+    """Whether |x| ≤ ½, t and what arcsin t is more than t: t is x, or beyond ½ the root of (1 - |x|)/2."""
+    a = absolute(x)
+    inside = a <= 0.5
+    z = where(inside, a * a, fma(a, -0.5, 0.5))
+    t = where(inside, x, sqrt(z))
+    return inside, t, z * t * polynomial(z, ASIN[x.block.bits], z * z)
 
 
 def asin(x: Value) -> Value:
-    a = absolute(x)
-    return copysign(where(a <= 0.5, _asin_small(a), _from_half_pi(a)[1]), x)
+    """π/2 - 2·arcsin √((1 - |x|)/2) beyond ½."""
+    first, second, _ = _HALF_PI[x.block.bits]
+    inside, t, more = _asin_parts(x)
+    return copysign(
+        _turned(where(inside, 0.0, first), where(inside, 0.0, second), where(inside, 1.0, -2.0), t, more), x
+    )
 
 
 def acos(x: Value) -> Value:
-    a = absolute(x)
+    """π/2 - arcsin x; beyond ½ the double of arcsin √((1 - |x|)/2), from π on the left."""
     first, second, _ = _HALF_PI[x.block.bits]
-    near_one, _ = _from_half_pi(a)
-    far = where(x < 0.0, 2.0 * first - (near_one - 2.0 * second), near_one)
-    return where(a <= 0.5, first - (_asin_small(x) - second), far)
+    inside, t, more = _asin_parts(x)
+    left = x < 0.0
+    base = where(inside, first, where(left, 2.0 * first, 0.0))
+    base_lo = where(inside, second, where(left, 2.0 * second, 0.0))
+    return _turned(base, base_lo, where(inside, -1.0, where(left, -2.0, 2.0)), t, more)
+
+
+def _turned(base: Value, base_lo: Value, factor: Value, t: Value, more: Value) -> Value:
+    """base + factor·(t + more), with base in two parts and base + factor·t, too."""
+    u = factor * t
+    head = base + u
+    return head + fma(factor, more, (u - (head - base)) + base_lo)
