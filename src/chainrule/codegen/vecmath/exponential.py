@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 from chainrule.codegen.block import (
     Value,
@@ -264,14 +263,14 @@ def _plus(a: Value, b: Value) -> tuple[Value, Value]:
     return s, b - (s - a)
 
 
-def long_log(x: Value, added: Any = 0.0) -> tuple[Value, Value]:
+def long_log(x: Value, added: Value | None = None) -> tuple[Value, Value]:
     """ln(x·2^added) in two parts, to about 65 digits of the mantissa, for a normal x: 2s + ⅔s³ + …, with 2s and ⅔s³ in
     two parts, what follows in one."""
     bits = x.block.bits
     hi, lo = _LN2_SHORT[bits]
     third, third_lo = _TWO_THIRDS[bits]
     _, k, m = _mantissa(x)
-    k, f = k + added, m - 1.0
+    k, f = k if added is None else k + added, m - 1.0
     d, d_lost = _plus(x.block.value(2.0), f)
     per_d = 1.0 / d
     s = f * per_d
