@@ -146,7 +146,7 @@ def fits():
         "COSH": (cosh_rest, mp.mpf(0), half**2, 5, 3),
         "SINH": (sinh_rest, mp.mpf(0), half**2, 5, 3),
         "LOG": (log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 7, 3),
-        "LONG_LOG": (long_log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 7, 3),
+        "LONG_LOG": (long_log_rest, mp.mpf(0), s**2 * mp.mpf("1.001"), 8, 3),
         "SIN": (sin_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 4),
         "COS": (cos_rest, mp.mpf(0), (mp.pi / 4) ** 2 * mp.mpf("1.001"), 6, 3),
         "ATAN": (atan_rest, mp.mpf(0), mp.tan(mp.pi / 8) ** 2 * mp.mpf("1.001"), 11, 5),

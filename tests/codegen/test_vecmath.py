@@ -166,6 +166,22 @@ def test_a_function_of_two_numbers_is_within_its_bound(name, dtype):
         assert worst_ulp(run(name, x, y), exact, x, y) <= bounds[dtype == F32]
 
 
+@pytest.mark.parametrize("dtype", [F64, F32], ids=str)
+@pytest.mark.parametrize("of_x", [(1.3, 1.42), (0.7, 0.75), (1.42, 1.6), (0.1, 3.0)], ids=str)
+def test_powers_near_the_ends_of_the_range_are_within_the_bound(of_x, dtype):
+    """Where y·ln x is large, its error is that of the result."""
+    exact, _, *bounds = PAIRS["pow"]
+    rng = np.random.default_rng(9)
+    x, reach = rng.uniform(*of_x, 1003).astype(dtype), 700 if dtype == F64 else 86
+    y = (rng.uniform(-reach, reach, 1003) / np.log(x.astype(float))).astype(dtype)
+    sign = rng.choice([-1, 1], 1003)
+    assert worst_ulp(run("pow", x, y), exact, x, y) <= bounds[dtype == F32]
+    whole = np.rint(y)
+    assert (
+        worst_ulp(run("pow", (x * sign).astype(dtype), whole), exact, x * sign, whole) <= bounds[dtype == F32]
+    )
+
+
 def test_the_measure_of_error_can_fail():
     x = np.linspace(0.1, 1, 20)
     assert worst_ulp(np.exp(x) * (1 + 1e-15), mp.exp, x) > 3

@@ -138,7 +138,7 @@ def _tail(b: Block, outs: int, names: Sequence[str], repeated: Sequence[bool]) -
 def _compiled(key: tuple[Any, ...]) -> Elementwise | None:
     formulas, names, repeated, dtype, params = key
     plain = [f.formula for f in formulas]
-    if not jit.is_available() or not can_lower(plain):
+    if not can_lower(plain):
         return None
     return Elementwise(plain, names, repeated, dtype, dict(params))
 
@@ -164,4 +164,4 @@ def kernel(
 ) -> Elementwise | None:  # fmt: skip
     """The compiled loop of these formulas, made once; None where there is no llvmlite or no lowering."""
     key = (tuple(map(_Keyed, formulas)), tuple(names), tuple(repeated), dtype, tuple(sorted(params.items())))
-    return _compiled(key)
+    return _compiled(key) if jit.is_available() else None

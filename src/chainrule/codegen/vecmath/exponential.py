@@ -199,8 +199,7 @@ def log(x: Value) -> Value:
 def _log1p_inside(x: Value, u: Value) -> Value:
     """ln(1 + x), with u = 1 + x rounded: what that lost is scaled as u is, and put back."""
     bits = x.block.bits
-    v = u - 1.0
-    lost = (1.0 - (u - v)) + (x - v)
+    lost = x - (u - 1.0)  # exact also for x > 1, as long as u has a last place of at most 1
     moved, k, m = _mantissa(u)
     exponent = moved & (((1 << (bits - 1 - MANTISSA[bits])) - 1) << MANTISSA[bits])
     scale = of_bits((2 * _BIAS[bits] << MANTISSA[bits]) - exponent)  # 2^-k
@@ -264,7 +263,7 @@ def _plus(a: Value, b: Value) -> tuple[Value, Value]:
 
 
 def long_log(x: Value, added: Value | None = None) -> tuple[Value, Value]:
-    """ln(x·2^added) in two parts, to about 65 digits of the mantissa, for a normal x: 2s + ⅔s³ + …, with 2s and ⅔s³ in
+    """ln(x·2^added) in two parts, to about 64 binary digits, for a normal x: 2s + ⅔s³ + …, with 2s and ⅔s³ in
     two parts, what follows in one."""
     bits = x.block.bits
     hi, lo = _LN2_SHORT[bits]
@@ -272,19 +271,18 @@ def long_log(x: Value, added: Value | None = None) -> tuple[Value, Value]:
     _, k, m = _mantissa(x)
     k, f = k if added is None else k + added, m - 1.0
     d, d_lost = _plus(x.block.value(2.0), f)
-    per_d = 1.0 / d
-    s = f * per_d
-    s_lo = fma(-s, d_lost, fma(-s, d, f)) * per_d
+    s = f / d
+    left = fma(-s, d_lost, fma(-s, d, f))  # of the division
     z, z_lo = _times(s, s)
-    z_lo = fma(s + s, s_lo, z_lo)
     q, q_lo = _times(z, x.block.value(third))
     q_lo = fma(z, fma(z, polynomial(z, LONG_LOG[bits], z * z), third_lo), fma(z_lo, third, q_lo))
     t, t_lo = _times(s, q)
-    t_lo = fma(s_lo, q, fma(s, q_lo, t_lo))
+    t_lo = fma(s, q_lo, t_lo)
     top, lost = _plus(s + s, t)
-    low = lost + (t_lo + (s_lo + s_lo))
+    # s lacks left/d with 1/d = (1 - s)/2, and the slope is 2/(1 - z), about 2·(1 + 1.03·z)
+    low = lost + fma(fma(-s, left, left), fma(z, 1.03, 1.0), t_lo)
     head, head_lost = _plus(k * hi, top)  # exact also for k = 0
-    return head, head_lost + fma(k, lo, low)
+    return _plus(head, head_lost + fma(k, lo, low))
 
 
 def _exponent_in_parts(y: Value, l_hi: Value, l_lo: Value) -> tuple[Value, Value]:
