@@ -73,6 +73,7 @@ PAIRS = {
     "points": lambda x: (y := x.reshape(50, 4), ((y[:, None] - y[None]) ** 2).sum(2).amax(1))[1],
     "with itself turned": lambda x: (d := cr.tanh(x[:, None] + 2 * x[None])) * d.T,
     "a triangle": lambda x: cr.tril(cr.exp(-(x[:, None] ** 2) * x[None] ** 2)).sum(1) * x,
+    "products of rows and columns": lambda x: (d := cr.sin(x[:, None] - x[None])) @ (d.T @ cr.cos(d)) @ x,
     "normalised": lambda x: cr.softmax(x[:, None] * x[None], 1) @ x,
 }
 

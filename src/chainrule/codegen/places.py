@@ -17,9 +17,7 @@ from chainrule.codegen.indexing import is_adding, is_moving, opened
 from chainrule.codegen.lengths import Lengths
 from chainrule.codegen.powers import consecutive_powers
 from chainrule.codegen.reading import (
-    REDUCTIONS,
     Read,
-    axes_of,
     factors_of,
     has_loops,
     operands,
@@ -95,11 +93,7 @@ class Places:
             return False
         if is_adding(e):
             return self.axis.dim(e.inputs[0]) in opened(e)
-        if e.name in REDUCTIONS:
-            return self.axis.dim(e.inputs[0]) in axes_of(e) if self.is_tiled(e.inputs[0]) else False
-        if e.name == "dot_general":
-            return any(self.axis.dim(v) in c for v, c in zip(e.inputs, e.params["contract"], strict=True))
-        return False
+        return self.axis.summed(e) is not None
 
     def is_turned(self, e: Equation) -> bool:
         """Whether an equation is a copy of rows to tiles, or back, of which some neighbours are taken at once."""
@@ -115,7 +109,7 @@ class Places:
 
     def _elsewhere(self, e: Equation) -> list[Var]:
         """Values along the samples that an equation reads at other samples than its own: they are whole before it."""
-        if not self.axis.extent or e in self.calls or self.sums_samples(e):
+        if not self.axis.extent or e in self.calls or (is_adding(e) and self.sums_samples(e)):
             return []
         return [v for v in self.axis.elsewhere(e) if not self.is_array(v)]
 
@@ -129,13 +123,9 @@ class Places:
                 latest = max(
                     (self.ready[v] + (self.is_tiled(v) and not self.is_array(v)) for v in e.inputs), default=0
                 )
-            elif self.sums_samples(e) or (
-                not self.is_tiled(e.outs[0])
-                and any(self.is_tiled(v) and not self.is_array(v) for v in e.inputs)
-            ):
-                latest += 1
             else:
                 latest = max([latest, *(self.ready[v] + 1 for v in self._elsewhere(e))])
+                latest += self.sums_samples(e)
             self.ready.update(dict.fromkeys(e.outs, latest))
 
     # --- places ------------------------------------------------------------------------------------

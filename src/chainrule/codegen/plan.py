@@ -185,7 +185,9 @@ class Plan(Places):
             return axes, where, Output(e.outs[0], idx, "sum", combine, [(x, identity(axes))])
         batch, free_x, free_y, contracted = dot_axes(e)
         idx = identity([*batch, *free_x, *free_y])
-        where = next(k for k, i in enumerate(e.params["contract"][0]) if self.axis.dim(e.inputs[0]) == i)
+        along = self.axis.summed(e)
+        assert along is not None
+        where = e.params["contract"][0].index(along[0])
         factors = list(zip(e.inputs, dot_idx(e, idx, identity(contracted)), strict=True))
         axes = [*batch, *free_x, *free_y, *contracted]
         return axes, len(axes) - len(contracted) + where, Output(e.outs[0], idx, "sum", combine, factors)

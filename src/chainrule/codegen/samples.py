@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.codegen.computed import counts_along
 from chainrule.codegen.indexing import is_adding
-from chainrule.codegen.reading import dot_axes, operands
+from chainrule.codegen.reading import REDUCTIONS, axes_of, dot_axes, operands
 from chainrule.codegen.views import Axis, identity, is_view
 from chainrule.ir.graph import Equation, Graph, Var
 from chainrule.passes.cost import operations
@@ -134,13 +134,28 @@ class SampleAxis:
         other = free_x[0] if along[0] is None else free_y[0]
         return other.extent * contracted[0].extent >= _PRODUCT
 
+    def summed(self, e: Equation) -> tuple[int, ...] | None:
+        """Where an equation reduces over the samples: along which dimension of each input. None: it does not."""
+        if self.dim(e.outs[0]) is not None:
+            return None
+        if e.name in REDUCTIONS:
+            where = self.dim(e.inputs[0])
+            return (where,) if where is not None and where in axes_of(e) else None
+        if e.name != "dot_general":
+            return None
+        along = lambda pair: sum(self.dim(v) == k for v, k in zip(e.inputs, pair, strict=True))
+        pair = max(zip(*e.params["contract"], strict=True), key=along, default=None)
+        return pair if pair is not None and along(pair) else None
+
     def elsewhere(self, e: Equation) -> list[Var]:
         """What is along the samples and is read at other samples than that of the entry that is computed.
 
         Or at a place that depends on the number of the sample, as on a diagonal: tiles count their own samples.
         """
         (out,) = e.outs
-        where = self.dim(out)
+        where, summed = self.dim(out), self.summed(e)
+        if summed is not None:
+            return [v for v, k in zip(e.inputs, summed, strict=True) if self.dim(v) not in (None, k)]
         if e.primitive.kind == "elementwise":
             return [v for v in e.inputs if self.dim(v) not in (None, where)]
         axes = [Axis(n) for n in out.shape]
