@@ -128,13 +128,14 @@ def fit(f, a, b, n):
 
 def fit_times_square(f, a, b, n):
     """The same for the error times r², between -b and b: exact at the zeros of a Chebyshev polynomial of r², whose
-    first zero is moved to 0."""
+    first zero is moved to 0. The other coefficients make up for the rounding of the last, which is felt most."""
     count = n // 2 + 1
     zeros = [mp.cos((2 * k + 1) * mp.pi / (2 * count)) for k in range(count)]
     roots = [b * mp.sqrt((t - zeros[-1]) / (1 - zeros[-1])) for t in zeros[:-1]]
     nodes = [*roots, *[-r for r in roots], *[mp.mpf(0)] * (n % 2)]
     powers = mp.matrix([[r**k for k in reversed(range(n))] for r in nodes])
-    return list(mp.lu_solve(powers, mp.matrix([f(r) for r in nodes])))
+    last = mp.mpf(float(mp.lu_solve(powers, mp.matrix([f(r) for r in nodes]))[n - 1]))
+    return [*mp.lu_solve(powers[:, : n - 1], mp.matrix([f(r) - last for r in nodes])), last]
 
 
 def fits():

@@ -38,7 +38,7 @@ FUNCTIONS = {
     "sigmoid": (lambda x: 1 / (1 + mp.exp(-x)), [(-700, 700), (-3, 3)], 2.0, 2.2),
     "falling_sigmoid": (lambda x: 1 / (1 + mp.exp(x)), [(-700, 700), (-3, 3)], 2.0, 2.2),
     "softplus": (lambda x: mp.log1p(mp.exp(x)), [(-700, 700), (-3, 3)], 2.0, 2.0),
-    "sinh": (mp.sinh, [(-709, 709), (-1, 1), "log"], 2.0, 2.0),
+    "sinh": (mp.sinh, [(-709, 709), (-1, 1), "log"], 2.3, 2.3),
     "cosh": (mp.cosh, [(-709, 709), (-1, 1)], 2.0, 2.0),
     "tanh": (mp.tanh, [(-20, 20), (-1, 1), "log"], 2.5, 2.5),
     "sech2": (lambda x: mp.sech(x) ** 2, [(-300, 300), (-2, 2)], 3.0, 3.5),

@@ -93,17 +93,11 @@ def _exp_times(x: Value, n: float) -> Value:
     return _scaled(_exp_of_rest(r) + 1.0, pushed + n if n else pushed, x - x)
 
 
-def _series(r: Value) -> tuple[Value, Value]:
-    """r² and q with e^r = 1 + r + r²·q, for |r| ≤ ½ ln 2."""
+def _exp_of_rest(r: Value) -> Value:
+    """e^r - 1 for |r| ≤ ½ ln 2."""
     *higher, half = EXP[r.block.bits]
     square = r * r
-    return square, fma(polynomial(r, tuple(higher), square), r, half)
-
-
-def _exp_of_rest(r: Value) -> Value:
-    """e^r - 1."""
-    square, q = _series(r)
-    return fma(square, q, r)
+    return fma(square, fma(polynomial(r, tuple(higher), square), r, half), r)
 
 
 def exp_of_sum(x: Value, rest: Value) -> Value:
@@ -121,18 +115,18 @@ def exp2(x: Value) -> Value:
     x = _within(x, -1080.0, 1025.0) if bits == 64 else _within(x, -155.0, 130.0)
     pushed = x + pushing(bits)
     f = x - (pushed - pushing(bits))
-    return _scaled(_exp_of_rest(f * _LN2[bits][0]) + 1.0, pushed, x - x)
+    hi, lo = _LN2[bits]
+    return _scaled(_exp_of_rest(fma(f, hi, f * lo)) + 1.0, pushed, x - x)
 
 
 def expm1(x: Value) -> Value:
-    """2^n - 1 + 2^n·r, and 2^n·(e^r - 1 - r)."""
+    """2^n·(e^r - 1) + (2^n - 1), with the last sum rounded once."""
     bits = x.block.bits
     low = -40.0 if bits == 64 else -20.0
     limited = _within(x, low, _LARGEST[bits] + 1.0)
     pushed, r = _split(limited)
     half = _power_of_two(pushed - 1.0)  # ½·2^n: finite for the largest n
-    square, q = _series(r)
-    out = fma(square * q, half, fma(r, half, half - 0.5))
+    out = fma(_exp_of_rest(r), half, half - 0.5)
     out = out + out
     return where(absolute(x) < 2.0 ** -(MANTISSA[bits] + 2), x, out)
 
@@ -148,18 +142,16 @@ def _mantissa(x: Value) -> tuple[Value, Value, Value]:
     return moved, k, of_bits((moved & ((1 << width) - 1)) + int(root, 16))
 
 
-def _log_rest(f: Value) -> tuple[Value, Value]:
-    """s = f/(2 + f), and what f - ln(1 + f) is times s: f - R, as ln(1 + f) is 2s + s·R and 2s is f - s·f."""
-    s = f / (2.0 + f)
-    z = s * s
-    return s, fma(-z, polynomial(z, LOG[f.block.bits]), f)
-
-
 def _ln(k: Value, f: Value, rest: Value | None = None) -> Value:
-    """ln(2^k·(1 + f + rest)), for a rest about as small as the last place of 1."""
+    """ln(2^k·(1 + f + rest)), for a rest about as small as the last place of 1.
+
+    With s = f/(2 + f), ln(1 + f) is 2s + s·R, and 2s is f - s·f: f - s·(f - R).
+    """
     hi, lo = _LN2[f.block.bits]
-    s, inner = _log_rest(f if rest is None else f + rest)
-    tail = fma(-s, inner, k * lo)
+    whole = f if rest is None else f + rest
+    s = whole / (2.0 + whole)
+    z = s * s
+    tail = fma(-s, fma(-z, polynomial(z, LOG[f.block.bits]), whole), k * lo)
     return fma(k, hi, f + (tail if rest is None else rest + tail))
 
 
@@ -215,22 +207,28 @@ def log1p(x: Value) -> Value:
 def _log_to_base(
     per_ln: tuple[float, float], log2_of_base_inverse: tuple[float, float]
 ) -> Callable[[Value, float], Value]:
-    """k·log_b 2 + ln(1 + f)/ln b, with the sum of the first and f/ln b in two parts."""
+    """k·log_b 2 + ln(1 + f)/ln b, with the sum of the first and most of the second in two parts.
+
+    ln(1 + f) is f - h + s·(h + R) with h = ½f²: s·f of `_ln` is h - s·h.
+    """
 
     def formula(x: Value, added: float) -> Value:
         _, k, m = _mantissa(x)
         k, f = k + added if added else k, m - 1.0
+        s, h = f / (2.0 + f), 0.5 * f * f
+        z = s * s
+        big = f - h
+        small = fma(s, fma(z, polynomial(z, LOG[x.block.bits]), h), (f - big) - h)
         c, c_lo = _cut(per_ln, MANTISSA[x.block.bits] + 1)
-        s, inner = _log_rest(f)
         if log2_of_base_inverse[0] == 1.0:
-            head = fma(f, c, k)
-            lost = fma(f, c, k - head)
+            head = fma(big, c, k)
+            lost = fma(big, c, k - head)
         else:
             b, b_lo = _cut(log2_of_base_inverse, MANTISSA[x.block.bits] - 10)  # times k exact
             whole = k * b
-            head = fma(f, c, whole)
-            lost = fma(k, b_lo, fma(f, c, whole - head))
-        return head + fma(s * inner, -c, fma(f, c_lo, lost))
+            head = fma(big, c, whole)
+            lost = fma(k, b_lo, fma(big, c, whole - head))
+        return head + fma(small, c, fma(big, c_lo, lost))
 
     return formula
 
