@@ -164,6 +164,8 @@ def test_what_was_used_longest_ago_goes_first(folder, monkeypatch):
     assert [p.name for p in sorted(folder.iterdir())] == ["n3"]
 
 
+_PATIENCE = 300  # seconds for what takes one on an idle machine
+
 PROCESS = """
 import sys
 from chainrule.codegen import cache
@@ -177,7 +179,7 @@ for k in range(200):
 def test_processes_may_write_at_once(folder):
     env = {**os.environ, "CHAINRULE_CACHE": str(folder)}
     running = [subprocess.Popen([sys.executable, "-c", PROCESS, str(k)], env=env) for k in range(3)]
-    assert [p.wait(60) for p in running] == [0, 0, 0]
+    assert [p.wait(_PATIENCE) for p in running] == [0, 0, 0]
 
 
 COMPILES = """
@@ -204,9 +206,9 @@ def test_processes_that_compile_the_same_function_at_once(folder):
     running = [
         subprocess.Popen([sys.executable, "-c", COMPILES, str(start), "cold"], env=env) for _ in range(3)
     ]
-    assert [p.wait(60) for p in running] == [0, 0, 0]
+    assert [p.wait(_PATIENCE) for p in running] == [0, 0, 0]
     names = sorted(p.name for p in folder.iterdir())
     assert not [n for n in names if n.startswith(".part")]
     assert all(cache.read(n) is not None for n in names)
-    subprocess.run([sys.executable, "-c", COMPILES, "0", "warm"], env=env, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", COMPILES, "0", "warm"], env=env, check=True, timeout=_PATIENCE)
     assert sorted(p.name for p in folder.iterdir()) == names
