@@ -56,7 +56,7 @@ FUNCTIONS = {
     "entr": (lambda x: -x * mp.log(x), [(0.01, 5), "log"], 2.0, 2.0),
     "gaussian": (lambda x: mp.exp(-x * x), [(-26, 26), (-2, 2)], 1.5, 1.5),
     "normal_density": (mp.npdf, [(-37, 37), (-2, 2)], 2.0, 2.0),
-    "erf": (mp.erf, [(-6, 6), (-1.2, 1.2), "log"], 1.5, 1.5),
+    "erf": (mp.erf, [(-6, 6), (-1.2, 1.2), "log"], 1.5, 1.6),
     "erfc": (mp.erfc, [(-6, 26), (-2, 2)], 2.5, 2.5),
     "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), [(-26, 26), (-2, 2), (0, 1e6)], 2.0, 2.0),
     "ndtr": (mp.ncdf, [(-37, 8), (-2, 2)], 3.0, 3.0),
@@ -72,7 +72,7 @@ PAIRS = {
     "logaddexp2": (lambda x, y: mp.log(2**x + 2**y, 2), [((0, 30), (0, 30))], 2.0, 2.0),
     "hypot": (mp.hypot, [((-3, 3), (-3, 3)), ((0, 1e-30), (0, 1e-30)), ((0, 1e30), (0, 1e30))], 1.1, 1.1),
     "xlogy": (lambda x, y: x * mp.log(y), [((-3, 3), (0.1, 10))], 1.5, 1.5),
-    "xlog1py": (lambda x, y: x * mp.log1p(y), [((-3, 3), (-0.9, 10))], 1.5, 1.5),
+    "xlog1py": (lambda x, y: x * mp.log1p(y), [((-3, 3), (-0.9, 10))], 1.5, 1.6),
     "fmod": (mp_fmod, [((-3, 3), (-1, 1)), ((-1e20, 1e20), (-3, 3))], 0.5, 0.5),
     "logaddexp": (lambda x, y: mp.log(mp.exp(x) + mp.exp(y)), [((0, 30), (0, 30))], 2.0, 2.0),
 }
