@@ -12,7 +12,7 @@ from chainrule.ir.graph import Var
 
 Reads = dict[Var, list[Terms]]
 
-MOST = 250  # operations of one kernel: LLVM takes more than twice as long for one that is twice as long
+MOST = 160  # operations of one kernel: LLVM takes more than twice as long for one that is twice as long
 
 
 class Steps:
@@ -71,7 +71,7 @@ class Steps:
         """
         if k < 0:
             return False
-        most = MOST if self.steps[k].vector else 2 * MOST  # one on plain numbers is short beside a call
+        most = MOST if self.steps[k].vector else 4 * MOST  # one on plain numbers is short beside a call
         return self._sizes[k] <= most // 2 or (self._sizes[k] <= most and self._firsts[k] != alike)
 
     def _last_written(self, reads: Reads) -> int:

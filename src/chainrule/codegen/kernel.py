@@ -256,17 +256,18 @@ class KernelWriter(Memory):
 
         What it is computed from comes first, however much that is: Python's stack is short.
         """
-        stack = [(v, idx)]
+        stack: list[tuple[Read, list[Read] | None]] = [((v, idx), None)]  # what is pulled, and computed from
         while stack:
-            read = stack[-1]
-            missing = read not in self.memo and [r for r in self.computed_from(*read) if r not in self.memo]
-            if missing:
-                stack += reversed(missing)
+            read, parts = stack.pop()
+            if read in self.memo:
                 continue
-            stack.pop()
-            if read not in self.memo:
-                out = self._load_or_define(*read)
-                self.memo[read] = out  # only now: what a loop inside has computed is forgotten
+            parts = self.computed_from(*read) if parts is None else parts
+            missing = [(r, None) for r in parts if r not in self.memo]
+            if missing:
+                stack += [(read, parts), *reversed(missing)]
+                continue
+            out = self._load_or_define(*read)
+            self.memo[read] = out  # only now: what a loop inside has computed is forgotten
         return self.memo[v, idx]
 
     def _load_or_define(self, v: Var, idx: Terms) -> Value:
