@@ -363,7 +363,7 @@ def _summary(r: Report) -> Iterator[str]:
     counted = f"; {amount(r.flop)}flop{ratio}" if any(s.flop is not None for s in r.steps) else ""
     yield f"all:      {size(r.moved)} in and out of arrays{counted}"
     if r.alone.moved > r.moved:
-        yield f"alone:    operation by operation {size(r.alone.moved)}, of arrays of {size(r.alone.peak)} at a time"
+        yield f"alone:    one operation after the other would move {size(r.alone.moved)} and keep {size(r.alone.peak)}"
     if any(s.seconds is not None for s in r.steps):
         limits = [s.limit for s in r.steps if s.limit is not None]
         least = f"; at least {duration(sum(limits))} here" if limits else ""
