@@ -88,3 +88,13 @@ def test_the_power_one_half_is_a_root_at_negative_zero_and_infinity(size, dtype)
     np.testing.assert_array_equal(found, expected)
     np.testing.assert_array_equal(np.signbit(found[::7]), np.signbit(expected[::7]))
     np.testing.assert_array_equal(found, (cr.tensor(x) ** 0.5).numpy())
+
+
+@pytest.mark.parametrize("dtype", [cr.float64, cr.float32])
+@pytest.mark.parametrize("shapes", [((), (5,)), ((5,), ()), ((2, 1), (5,)), ((1,), (1,)), ((0,), ())])
+def test_the_power_one_half_has_the_shape_and_dtype_of_other_powers(shapes, dtype):
+    x, half = (cr.tensor(v, dtype=dtype).expand(s) for v, s in zip((4.0, 0.5), shapes, strict=True))
+    root, other = x**half, x ** (half * 1.5)
+    assert (root.shape, root.dtype) == (other.shape, other.dtype)
+    assert (root.numpy() == 2.0).all()
+    assert (x.numpy()[..., None] ** 0.5).dtype == root.numpy().dtype

@@ -87,14 +87,15 @@ rsqrt = elementwise(
 
 def is_half(y: Any) -> bool:
     """Whether an exponent is the one number ½: then the power is a root, -0 for -0 and NaN for -∞."""
-    y = np.asarray(y)
+    if not isinstance(y, np.ndarray):
+        return bool(y == 0.5)
     return y.size > 0 and not any(y.strides) and bool(y.flat[0] == 0.5)
 
 
 def _power(x: Any, y: Any) -> Any:
     """Of whole numbers among these: none is a power with a negative exponent."""
     if is_half(y):
-        return np.sqrt(x)
+        return np.sqrt(np.broadcast_arrays(x, y)[0], dtype=np.result_type(x, y))
     if np.result_type(x, y).kind in "iu" and np.min(y, initial=0) < 0:
         raise DtypeError(
             "whole numbers have no negative powers among whole numbers", given=f"an exponent {np.min(y)}",
