@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.codegen.block import Block, Index, Value, literal
+from chainrule.codegen.block import Block, Index, literal
 from chainrule.codegen.memory import Addresses
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.steps import Gemm, Phase
@@ -26,7 +26,7 @@ class GemmWriter(Addresses):
 
     def lines(self) -> list[str]:
         """The body of the function."""
-        self._nest(list(self.gemm.batch))
+        self.nest(self.gemm.batch, self._call)
         self.b.declared[self.fn] = _GEMM.format(self.fn)
         self.b.called.add(self.fn)
         head = [f"  %{n} = alloca i32" for n in ("rows", "columns", "depth", "lda", "ldb", "ldc")]
@@ -37,18 +37,6 @@ class GemmWriter(Addresses):
             "  %tb = alloca i8",
         ]
         return [*head, *self.b.levels[0].lines]
-
-    def _nest(self, batch: list[Axis]) -> None:
-        if not batch:
-            self._call()
-            return
-
-        def body(i: Index) -> list[Value]:
-            self.at[batch[0]] = i
-            self._nest(batch[1:])
-            return []
-
-        self.b.loop(Index(str(batch[0].extent)), 1, [], body)
 
     def _call(self) -> None:
         g, b, level = self.gemm, self.b, len(self.b.levels) - 1

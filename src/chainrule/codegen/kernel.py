@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from chainrule.codegen import indexing, integers, neighbours, powers
@@ -73,24 +73,12 @@ class KernelWriter(Memory):
         if self.kernel.guard is not None:
             self._guarded(outer, *self.kernel.guard)
         elif self.kernel.powers is not None:
-            self._nest([a for a in outer if a is not self.kernel.powers.along], self._row_of_powers)
+            self.nest([a for a in outer if a is not self.kernel.powers.along], self._row_of_powers)
         else:
-            self._nest(outer, self._innermost)
+            self.nest(outer, self._innermost)
         return self.b.levels[0].lines
 
     # --- loops -------------------------------------------------------------------------------------
-
-    def _nest(self, outer: Sequence[Axis], then: Callable[[], None]) -> None:
-        if not outer:
-            then()
-            return
-
-        def body(i: Index) -> list[Value]:
-            self.at[outer[0]] = i
-            self._nest(outer[1:], then)
-            return []
-
-        self.b.loop(Index(str(outer[0].extent)), 1, [], body)
 
     def _innermost(self) -> None:
         summed = [o for o in self.outputs if o.combine is not None and not o.scattered]
@@ -136,7 +124,7 @@ class KernelWriter(Memory):
     def _guarded(self, outer: Sequence[Axis], guard: Var, idx: Terms) -> None:
         """Sums of what is 0 where the guard does not hold."""
         b, kept = self.b, set(loops(idx))
-        b.when(b.named("icmp eq i64 %start, %begin", 0), lambda: self._nest(outer, self._clear))
+        b.when(b.named("icmp eq i64 %start, %begin", 0), lambda: self.nest(outer, self._clear))
 
         def body(i: Index) -> list[Value]:
             assert self.samples is not None
@@ -150,12 +138,12 @@ class KernelWriter(Memory):
             assert self.samples is not None
             # Nothing along the samples is computed before.
             self.at[self.samples] = Index(i.name, len(b.levels) - 1)
-            self._nest([a for a in outer if a not in kept], self._add_vectors)
+            self.nest([a for a in outer if a not in kept], self._add_vectors)
 
         def vectors() -> None:
             b.loop(Index("%len"), b.lanes, [], body)
 
-        self._nest([a for a in outer if a in kept], vectors)
+        self.nest([a for a in outer if a in kept], vectors)
 
     def _clear(self) -> None:
         for o in self.kernel.outputs:

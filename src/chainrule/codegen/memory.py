@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
 from chainrule.codegen.block import LONG, REAL, TRUTH, Block, Index, Value, where
@@ -36,6 +36,23 @@ class Addresses(Layout):
             found.append((Index("%start"), apart))
         key = (v, self.phase.number) if self.in_tile(v) and self.phase else v
         return self.b.at(self._pointer(key), found, offset, memory_type(v, self.b)), apart
+
+    def nest(self, axes: Sequence[Axis], then: Callable[[], None]) -> None:
+        """Loops over these axes, the first one outermost, around what `then` writes."""
+        if not axes:
+            return then()
+        first, *rest = axes
+        return self.loop_along(first, str(first.extent), 1, lambda: self.nest(rest, then))
+
+    def loop_along(self, axis: Axis, stop: str, step: int, then: Callable[[], None]) -> None:
+        """A loop over every so many places of an axis."""
+
+        def body(i: Index) -> list[Value]:
+            self.at[axis] = i
+            then()
+            return []
+
+        self.b.loop(Index(stop), step, [], body)
 
     def _pointer(self, key: Any) -> str:
         number = self.pointers.setdefault(key, len(self.pointers))

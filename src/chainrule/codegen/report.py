@@ -18,7 +18,7 @@ from chainrule.codegen.steps import Call, Gemm, Kernel, Output, Phase
 from chainrule.codegen.timed import step_seconds
 from chainrule.codegen.views import is_view
 from chainrule.ir.graph import Equation, Graph, Var
-from chainrule.passes.cost import Cost, bytes_of, cost
+from chainrule.passes.cost import Cost, cost, nbytes
 from chainrule.source import Pullback
 
 _NAMES = 6  # operations of a row that are named
@@ -133,7 +133,7 @@ def report(name: str, graph: Graph, program: Any, times: bool = False) -> Report
         steps=tuple(steps),
         repeated=tuple(_repeated(plan)),
         tile=_bytes_of_tile(plan),
-        between=sum(bytes_of(v) for v in plan.places if v not in plan.graph.outputs),
+        between=sum(nbytes(v) for v in plan.places if v not in plan.graph.outputs),
         machine=machine,
         why=why,
     )  # fmt: skip
@@ -160,7 +160,7 @@ def _bytes_of_tile(plan: Plan) -> int:
     """Bytes that are kept for each sample of a tile, in the phase that keeps most."""
     if not plan.axis.extent:
         return 0
-    return max((sum(map(bytes_of, kept)) // plan.axis.extent for kept in plan.tiles.values()), default=0)
+    return max((sum(map(nbytes, kept)) // plan.axis.extent for kept in plan.tiles.values()), default=0)
 
 
 def _steps(plan: Plan, text: str | None) -> Iterator[Step]:
@@ -252,7 +252,7 @@ def _moved(plan: Plan, step: Kernel | Phase | Call) -> int:
                 touched |= {v for v in plan.reads(o, kernel.phase) if plan.is_array(v) or v in plan.places}
                 touched |= {o.var} & plan.places.keys()
     written_out = {v for v, c in plan.graph.constants.items() if c.ndim == 0}
-    return sum(map(bytes_of, touched - written_out))
+    return sum(map(nbytes, touched - written_out))
 
 
 def place_of(e: Equation) -> str:

@@ -6,14 +6,13 @@ has lanes are loaded, and turned over in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from chainrule.codegen.block import Block, Index, Value
+from chainrule.codegen.block import Block, Index
 from chainrule.codegen.memory import Addresses
 from chainrule.codegen.plan import Plan
 from chainrule.codegen.reading import Read, operands
 from chainrule.codegen.steps import Kernel, Phase
-from chainrule.codegen.views import Axis
 
 _REGISTER = 64  # bytes; LLVM splits them on narrower machines
 _TOGETHER = (
@@ -40,19 +39,8 @@ class TurningWriter(Addresses):
         """The body of the function."""
         samples = self.samples
         assert samples is not None
-        then = lambda: self._along(samples, "%len", self.b.lanes, self._turn_all)
-        for axis in reversed(self.outer):
-            then = lambda axis=axis, then=then: self._along(axis, str(axis.extent), 1, then)  # type: ignore[misc]
-        then()
+        self.nest(self.outer, lambda: self.loop_along(samples, "%len", self.b.lanes, self._turn_all))
         return self.b.levels[0].lines
-
-    def _along(self, axis: Axis, stop: str, step: int, then: Callable[[], None]) -> None:
-        def body(i: Index) -> list[Value]:
-            self.at[axis] = i
-            then()
-            return []
-
-        self.b.loop(Index(stop), step, [], body)
 
     def _turn_all(self) -> None:
         """All entries of some samples."""
@@ -60,7 +48,7 @@ class TurningWriter(Addresses):
         end = self.entries.extent
         done = end // most * most
         if done:
-            self._along(self.entries, str(done), most, lambda: self._turn(most))
+            self.loop_along(self.entries, str(done), most, lambda: self._turn(most))
         for n in fewer:
             if end - done >= n:
                 self.at[self.entries] = Index(str(done))

@@ -38,7 +38,7 @@ def cost(graph: Graph) -> Cost:
     Cost(operations=3000, moved=40008, peak=16000)
     """
     run = [e for e in graph.equations if not shares_memory(e)]
-    moved = sum(bytes_of(v) for e in run for v in (*dict.fromkeys(e.inputs), *e.outs))
+    moved = sum(nbytes(v) for e in run for v in (*dict.fromkeys(e.inputs), *e.outs))
     return Cost(sum(map(operations, run)), moved, _peak(graph))
 
 
@@ -55,7 +55,7 @@ def shares_memory(e: Equation) -> bool:
     return e.name in _VIEWS and len(e.inputs) == 1
 
 
-def bytes_of(v: Var) -> int:
+def nbytes(v: Var) -> int:
     """Memory for a value."""
     return v.type.size * v.dtype.itemsize
 
@@ -78,10 +78,10 @@ def _peak(graph: Graph) -> int:
         gone.setdefault(k, []).append(v)
     most = now = 0
     for k, e in enumerate(graph.equations):
-        now += sum(bytes_of(v) for v in e.outs if base.get(v) is v)
+        now += sum(nbytes(v) for v in e.outs if base.get(v) is v)
         most = max(most, now)
-        now -= sum(map(bytes_of, gone.get(k, ())))
+        now -= sum(map(nbytes, gone.get(k, ())))
     return most
 
 
-__all__ = ["Cost", "bytes_of", "cost", "shares_memory", "operations"]
+__all__ = ["Cost", "nbytes", "cost", "shares_memory", "operations"]
